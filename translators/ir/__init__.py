@@ -1,0 +1,1 @@
+"""The model between Kubernetes and Envoy: frozen values that know neither."""

@@ -1,0 +1,1 @@
+"""Envoy messages to bytes, once: encoder, Any, content-hash versions, discovery messages."""

@@ -1,0 +1,35 @@
+"""All resources of one waypoint at one moment, by type and name."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from translators.wire.resource import Resource, ResourceKey, TypeUrl
+
+_NOTHING: Mapping[str, Resource] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a waypoint's Envoys are meant to hold. Immutable; resources are shared, never copied."""
+
+    resources: Mapping[TypeUrl, Mapping[str, Resource]]
+
+    @classmethod
+    def of(cls, resources: Iterable[Resource]) -> "Snapshot":
+        """A snapshot of these resources; of two with the same key the later one counts."""
+        by_type: dict[TypeUrl, dict[str, Resource]] = {}
+        for resource in resources:
+            by_type.setdefault(resource.key.type_url, {})[resource.key.name] = resource
+        return cls(by_type)
+
+    def of_type(self, type_url: TypeUrl) -> Mapping[str, Resource]:
+        """The resources of one type, by name; empty if there are none."""
+        return self.resources.get(type_url, _NOTHING)
+
+    def get(self, key: ResourceKey) -> Resource | None:
+        """The resource of that type and name, or None."""
+        return self.of_type(key.type_url).get(key.name)
+
+
+EMPTY = Snapshot(MappingProxyType({}))
