@@ -1,1 +1,38 @@
 """The model between Kubernetes and Envoy: frozen values that know neither."""
+
+from translators.ir.cluster import (
+    InternalCluster,
+    OriginateCluster,
+    PassthroughCluster,
+    ServiceCluster,
+)
+from translators.ir.condition import Condition
+from translators.ir.endpoint import EndpointSet
+from translators.ir.listener import (
+    ConnectOriginate,
+    ConnectTable,
+    ConnectTerminate,
+    InternalListener,
+)
+from translators.ir.origin import Origin
+from translators.ir.route import RouteTable
+from translators.ir.secret import Certificate, TrustBundle
+from translators.ir.waypoint import Mesh, WaypointName
+
+Node = (
+    ConnectTerminate
+    | ConnectOriginate
+    | InternalListener
+    | ConnectTable
+    | RouteTable
+    | InternalCluster
+    | OriginateCluster
+    | PassthroughCluster
+    | ServiceCluster
+    | EndpointSet
+    | Certificate
+    | TrustBundle
+)
+"""Each of these renders to one xDS resource; it is all that its renderer sees."""
+
+__all__ = ["Condition", "Mesh", "Node", "Origin", "WaypointName"]

@@ -1,0 +1,199 @@
+"""Authorization: who may do what, as predicates that a proxy and an evaluator both understand."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from translators.ir.origin import Origin
+
+
+class TextKind(StrEnum):
+    """How a text is compared."""
+
+    EXACT = "exact"
+    PREFIX = "prefix"
+    SUFFIX = "suffix"
+    PRESENT = "present"  # any text but the empty one
+    TEMPLATE = "template"  # a path template with {*} and {**}
+
+
+@dataclass(frozen=True, slots=True)
+class TextMatch:
+    """A condition on a text."""
+
+    kind: TextKind
+    value: str = ""
+    ignore_case: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """Always true."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Never true."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """True if every part is; true without parts."""
+
+    parts: "tuple[Predicate, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """True if some part is; false without parts."""
+
+    parts: "tuple[Predicate, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """True if the part is not. Meant for facts that are always there: see ``Present``."""
+
+    part: "Predicate"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerIs:
+    """The peer's SPIFFE ID, compared by its segments; an absent identity never matches.
+
+    None means any value of that segment. Values are compared as ``TextMatch``.
+    """
+
+    trust_domain: TextMatch | None = None
+    namespace: TextMatch | None = None
+    service_account: TextMatch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalIs:
+    """The peer's SPIFFE ID as one text without ``spiffe://`` (Istio ``principals``)."""
+
+    text: TextMatch
+
+
+@dataclass(frozen=True, slots=True)
+class SourceIp:
+    """The client's address, as the tunnel's first proxy saw it, lies in ``cidr``."""
+
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteIp:
+    """The original client's address lies in ``cidr`` (Istio ``remoteIpBlocks``)."""
+
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationIp:
+    """The address that the client named lies in ``cidr``."""
+
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationPort:
+    """The port that the client named."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SniIs:
+    """The server name of the client's TLS handshake."""
+
+    text: TextMatch
+
+
+@dataclass(frozen=True, slots=True)
+class HostIs:
+    """The request's authority, without regard to case."""
+
+    text: TextMatch
+
+
+@dataclass(frozen=True, slots=True)
+class MethodIs:
+    """The request's method."""
+
+    text: TextMatch
+
+
+@dataclass(frozen=True, slots=True)
+class PathIs:
+    """The request's path after normalisation, without its query."""
+
+    text: TextMatch
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderIs:
+    """A request header, by its lower-case name."""
+
+    name: str
+    text: TextMatch
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimIs:
+    """A claim of the request's verified token, by the keys that lead to it."""
+
+    keys: tuple[str, ...]
+    text: TextMatch
+
+
+Predicate = (
+    Everything
+    | Nothing
+    | AllOf
+    | AnyOf
+    | Not
+    | PeerIs
+    | PrincipalIs
+    | SourceIp
+    | RemoteIp
+    | DestinationIp
+    | DestinationPort
+    | SniIs
+    | HostIs
+    | MethodIs
+    | PathIs
+    | HeaderIs
+    | ClaimIs
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthzRule:
+    """One rule of one policy: applies if the request's source and its operation both match.
+
+    ``key`` is Istio's name of it: ``ns[foo]-policy[bar]-rule[0]``.
+    """
+
+    key: str
+    sources: Predicate
+    operations: Predicate
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """All rules that guard one destination, in Istio's order of actions.
+
+    ``allow`` is None if no ALLOW policy exists (all is allowed that nothing denies); an empty
+    tuple allows nothing.
+    """
+
+    deny: tuple[AuthzRule, ...] = ()
+    allow: tuple[AuthzRule, ...] | None = None
+    audit: tuple[AuthzRule, ...] = ()
+    dry_run_deny: tuple[AuthzRule, ...] = ()
+    dry_run_allow: tuple[AuthzRule, ...] | None = None
+
+
+OPEN = Authorization()

@@ -1,0 +1,51 @@
+"""Where the requests of a cluster go."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from translators.ir.origin import Origin
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Locality:
+    """Where an endpoint runs; any part may be empty."""
+
+    region: str = ""
+    zone: str = ""
+    subzone: str = ""
+
+
+class Health(StrEnum):
+    """What the source of an endpoint says of it."""
+
+    HEALTHY = "HEALTHY"
+    DRAINING = "DRAINING"
+    UNHEALTHY = "UNHEALTHY"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Endpoint:
+    """One address of a destination.
+
+    ``tunnel`` tells that the destination speaks HBONE (a pod captured by ambient mode), so that
+    bytes go through ``connect_originate``; otherwise it is dialled directly. ``identity`` is the
+    SPIFFE ID that the tunnel's far end must show, empty if any identity of the mesh will do.
+    """
+
+    address: str
+    port: int
+    tunnel: bool = False
+    identity: str = ""
+    health: Health = Health.HEALTHY
+    locality: Locality = Locality()
+    priority: int = 0
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSet:
+    """The endpoints of one cluster, sorted. Renders to a ClusterLoadAssignment."""
+
+    cluster: str
+    endpoints: tuple[Endpoint, ...]
+    origins: tuple[Origin, ...] = ()

@@ -1,0 +1,87 @@
+"""What a proxy listens on, and how a connection finds its service."""
+
+from dataclasses import dataclass
+
+from translators.ir.authorization import OPEN, Authorization
+from translators.ir.origin import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectTerminate:
+    """The HBONE listener: mutual TLS, CONNECT. ``bind`` is ``address:port``. Never changes."""
+
+    bind: str
+    trust_domains: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectOriginate:
+    """The internal listener that wraps bytes into a new tunnel to their destination."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpChain:
+    """A filter chain that speaks HTTP and takes its routes from the route table of its name."""
+
+    name: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class TcpChain:
+    """A filter chain that forwards bytes to a cluster.
+
+    ``authorization`` guards connections whose protocol was not known on the CONNECT.
+    """
+
+    name: str
+    cluster: str
+    authorization: Authorization = OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class PortBinding:
+    """How connections to one port of a service are served.
+
+    ``addresses`` are the service's virtual IPs. With both chains the protocol is sniffed:
+    HTTP goes to ``http``, all else to ``tcp``.
+    """
+
+    addresses: tuple[str, ...]
+    port: int
+    http: HttpChain | None
+    tcp: TcpChain | None
+
+
+@dataclass(frozen=True, slots=True)
+class InternalListener:
+    """``main_internal`` (declared protocols) or ``main_internal_sniff`` (the others)."""
+
+    name: str
+    bindings: tuple[PortBinding, ...]
+    sniff: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectHost:
+    """One destination that a CONNECT may name.
+
+    ``authorities`` are ``address:port`` (IPv6 in brackets), ``cluster`` leads to the internal
+    listener that serves it. ``authorization`` is decided on the CONNECT: refused with 403,
+    nothing dialled.
+    """
+
+    name: str
+    authorities: tuple[str, ...]
+    cluster: str
+    authorization: Authorization = OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectTable:
+    """The route table ``connect``: every destination of the waypoint; any other gets 404."""
+
+    hosts: tuple[ConnectHost, ...]
+    requires_tables: tuple[str, ...] = ()
+    origins: tuple[Origin, ...] = ()

@@ -1,0 +1,200 @@
+"""HTTP routing: what a service port does with each request."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from translators.ir.authorization import OPEN, Authorization
+from translators.ir.origin import Origin
+
+
+class PathKind(StrEnum):
+    """How a path is compared (Gateway API HTTPPathMatch)."""
+
+    EXACT = "Exact"
+    PREFIX = "PathPrefix"  # by whole segments: /a matches /a and /a/b, never /ab
+    REGEX = "RegularExpression"  # RE2, the whole path
+
+
+@dataclass(frozen=True, slots=True)
+class PathMatch:
+    """A condition on the path without its query."""
+
+    kind: PathKind
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ValueMatch:
+    """A condition on a named header or query parameter: the exact value, or an RE2 of all of it.
+
+    Header names are in lower case.
+    """
+
+    name: str
+    value: str
+    regex: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RouteMatch:
+    """All conditions that a request must fulfil. ``peer_namespaces`` empty: from anywhere."""
+
+    path: PathMatch = PathMatch(PathKind.PREFIX, "/")
+    method: str = ""
+    headers: tuple[ValueMatch, ...] = ()
+    query: tuple[ValueMatch, ...] = ()
+    peer_namespaces: tuple[str, ...] = ()
+    grpc: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderEdit:
+    """Changes to headers: (name, value) pairs that replace or append, names that go."""
+
+    set: tuple[tuple[str, str], ...] = ()
+    add: tuple[tuple[str, str], ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+NO_EDIT = HeaderEdit()
+
+
+@dataclass(frozen=True, slots=True)
+class FullPath:
+    """Replaces the whole path (Gateway API ReplaceFullPath)."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixPath:
+    """Replaces the prefix that the route matched (Gateway API ReplacePrefixMatch)."""
+
+    matched: str
+    value: str
+
+
+PathEdit = FullPath | PrefixPath
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedBackend:
+    """One choice of a forwarding action. ``cluster`` is None if the backend is invalid: 500."""
+
+    cluster: str | None
+    weight: int = 1
+    request_headers: HeaderEdit = NO_EDIT
+    response_headers: HeaderEdit = NO_EDIT
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """A copy of numerator/denominator of the requests goes to ``cluster``, its answer to nobody."""
+
+    cluster: str
+    numerator: int = 100
+    denominator: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When and how often a failed attempt is repeated. ``backoff_ms`` None: Envoy's default.
+
+    ``methods``: only requests with these methods are repeated; empty: all.
+    """
+
+    attempts: int
+    on: tuple[str, ...]
+    codes: tuple[int, ...] = ()
+    methods: tuple[str, ...] = ()
+    backoff_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Persistence:
+    """Session persistence (GEP-1619): requests of one session keep their endpoint."""
+
+    name: str
+    header: bool = False  # else a cookie
+    path: str = "/"
+    lifetime_ms: int | None = None  # of a permanent cookie; None: a session cookie
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Send the request on. No or only invalid or zero-weight backends: 500.
+
+    Times are in milliseconds; None means no bound.
+    """
+
+    backends: tuple[WeightedBackend, ...]
+    timeout_ms: int | None = None
+    attempt_timeout_ms: int | None = None
+    retry: Retry | None = None
+    host_rewrite: str = ""
+    path_rewrite: PathEdit | None = None
+    mirrors: tuple[Mirror, ...] = ()
+    persistence: Persistence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Answer with a redirect; an empty part is taken from the request."""
+
+    status: int = 302
+    scheme: str = ""
+    host: str = ""
+    port: int | None = None
+    path: PathEdit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DirectResponse:
+    """Answer at once with this status."""
+
+    status: int
+    body: str = ""
+
+
+RouteAction = Forward | Redirect | DirectResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """Cross-origin rules. Origins are ``*``, exact, or hold a ``*`` wildcard (Gateway API)."""
+
+    origins: tuple[str, ...]
+    methods: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    expose: tuple[str, ...] = ()
+    credentials: bool = False
+    max_age_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One match and what becomes of the requests that meet it."""
+
+    name: str
+    match: RouteMatch
+    action: RouteAction
+    request_headers: HeaderEdit = NO_EDIT
+    response_headers: HeaderEdit = NO_EDIT
+    cors: Cors | None = None
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """The routes of one HTTP service port, in the order in which they are tried.
+
+    Renders to a RouteConfiguration. A request that no route matches is answered 404.
+    ``authorization`` guards every route and the 404 alike.
+    """
+
+    name: str
+    host: str
+    port: int
+    routes: tuple[Route, ...]
+    authorization: Authorization = OPEN
+    origins: tuple[Origin, ...] = ()

@@ -1,0 +1,47 @@
+"""The waypoint itself: its name, its identity, and what belongs to it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WaypointName:
+    """The namespace and name of the Gateway that a waypoint's Envoys serve."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> "WaypointName":
+        """Read ``namespace/name``. Raises ValueError for anything else."""
+        namespace, slash, name = text.partition("/")
+        if not (slash and namespace and name) or "/" in name:
+            raise ValueError(f"{text!r} is not of the form namespace/name")
+        return cls(namespace, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """Facts that all waypoints share (Istio's MeshConfig)."""
+
+    trust_domain: str = "cluster.local"
+    trust_domain_aliases: tuple[str, ...] = ()
+    cluster_domain: str = "cluster.local"
+    root_namespace: str = "istio-system"
+
+    @property
+    def trust_domains(self) -> tuple[str, ...]:
+        """The trust domain and its aliases, in that order."""
+        return (self.trust_domain, *self.trust_domain_aliases)
+
+
+class TrafficType(StrEnum):
+    """Whose traffic a waypoint handles (label ``istio.io/waypoint-for``)."""
+
+    SERVICE = "service"
+    WORKLOAD = "workload"
+    ALL = "all"
+    NONE = "none"
