@@ -1,1 +1,20 @@
 """Envoy messages to bytes, once: encoder, Any, content-hash versions, discovery messages."""
+
+from translators.wire.construction import unvalidated, validated
+from translators.wire.encoder import encode
+from translators.wire.packing import pack
+from translators.wire.resource import Resource, ResourceKey, TypeUrl, content_version, finish
+from translators.wire.snapshot import Snapshot
+
+__all__ = [
+    "Resource",
+    "ResourceKey",
+    "Snapshot",
+    "TypeUrl",
+    "content_version",
+    "encode",
+    "finish",
+    "pack",
+    "unvalidated",
+    "validated",
+]

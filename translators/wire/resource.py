@@ -1,10 +1,15 @@
 """A finished xDS resource: bytes, a version that is a hash of them, and where they came from."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
 
+from betterproto2 import Message
+
 from translators.ir.origin import Origin
+from translators.wire.encoder import encode
+from translators.wire.packing import type_url_of
 
 
 class TypeUrl(StrEnum):
@@ -46,3 +51,26 @@ class Resource:
 def content_version(body: bytes) -> str:
     """The version of a resource: a hash of its bytes, equal across restarts and replicas."""
     return blake2b(body, digest_size=16).hexdigest()
+
+
+def finish(
+    type_url: TypeUrl,
+    name: str,
+    message: Message,
+    requires: Iterable[ResourceKey] = (),
+    origins: Iterable[Origin] = (),
+) -> Resource:
+    """Encode a message and give it a version.
+
+    Raises ``ValueError`` if the message is not of that type.
+    """
+    if type_url_of(message) != type_url:
+        raise ValueError(f"{name!r}: {type_url_of(message)} is not {type_url}")
+    body = encode(message)
+    return Resource(
+        ResourceKey(type_url, name),
+        body,
+        content_version(body),
+        frozenset(requires),
+        tuple(origins),
+    )
