@@ -1,0 +1,1 @@
+"""Kubernetes manifests as frozen typed values: shape only, no meaning."""

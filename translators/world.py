@@ -1,0 +1,124 @@
+"""The world: all objects, indexed, and the exact record of what a translation looked at.
+
+Objects are immutable; the world changes only through ``apply``, which says which look-ups now
+have another answer. A translation reads through a ``Reader`` that notes its look-ups, so what
+must be computed again after a change is found without any hand-written dependency, and a
+dependency can't be forgotten.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar, cast
+
+from translators.resources.metadata import KubernetesObject, ObjectKey
+
+T = TypeVar("T", bound=KubernetesObject)
+
+
+class Lookup(NamedTuple):
+    """A question to the world: the objects that ``table`` (an index, or a kind) files under ``key``."""
+
+    table: str
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Index(Generic[T]):
+    """Files the objects of one kind under keys that are derived from each object alone."""
+
+    name: str
+    kind: type[T]
+    keys: Callable[[T], Iterable[tuple[str, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An object that is now ``value``, or that is gone if that is None."""
+
+    key: ObjectKey
+    value: KubernetesObject | None
+
+
+class World:
+    """All objects and their indexes.
+
+    ``indexes`` must have distinct names. Changing the world while a translation runs is not
+    possible, because both are synchronous.
+    """
+
+    def __init__(self, indexes: Collection[Index[Any]]) -> None:
+        self._objects: dict[ObjectKey, KubernetesObject] = {}
+        self._filed: dict[Lookup, dict[ObjectKey, KubernetesObject]] = {}
+        self._indexes: dict[str, list[Index[Any]]] = {}
+        for index in indexes:
+            self._indexes.setdefault(index.kind.kind, []).append(index)
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def apply(self, changes: Iterable[Change]) -> set[Lookup]:
+        """Make the changes; the result is every look-up whose answer may now differ.
+
+        An object that equals the one before touches nothing.
+        """
+        touched: set[Lookup] = set()
+        for change in changes:
+            before = self._objects.get(change.key)
+            if before == change.value:
+                continue
+            touched |= self._refile(change.key, before, change.value)
+        return touched
+
+    def _refile(
+        self, key: ObjectKey, before: KubernetesObject | None, after: KubernetesObject | None
+    ) -> set[Lookup]:
+        old = self._lookups(before) if before is not None else set()
+        new = self._lookups(after) if after is not None else set()
+        for lookup in old - new:
+            del self._filed[lookup][key]
+            if not self._filed[lookup]:
+                del self._filed[lookup]
+        if after is None:
+            self._objects.pop(key, None)
+        else:
+            self._objects[key] = after
+            for lookup in new:
+                self._filed.setdefault(lookup, {})[key] = after
+        return old | new
+
+    def _lookups(self, value: KubernetesObject) -> set[Lookup]:
+        by_name = Lookup(value.kind, (value.meta.namespace, value.meta.name))
+        filed = {
+            Lookup(index.name, key)
+            for index in self._indexes.get(value.kind, ())
+            for key in index.keys(value)
+        }
+        return filed | {by_name}
+
+    def answer(self, lookup: Lookup) -> list[KubernetesObject]:
+        """The objects filed under a look-up, in the order of their keys."""
+        filed = self._filed.get(lookup)
+        if not filed:
+            return []
+        return [filed[key] for key in sorted(filed)] if len(filed) > 1 else list(filed.values())
+
+
+class Reader:
+    """A view of the world that notes every look-up made through it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.lookups: set[Lookup] = set()
+
+    def get(self, kind: type[T], namespace: str, name: str) -> T | None:
+        """The object of that name, or None."""
+        found = self._ask(Lookup(kind.kind, (namespace, name)))
+        return cast(T, found[0]) if found else None
+
+    def select(self, index: Index[T], *key: str) -> list[T]:
+        """The objects that an index files under a key, ordered by namespace and name."""
+        return cast(list[T], self._ask(Lookup(index.name, key)))
+
+    def _ask(self, lookup: Lookup) -> list[KubernetesObject]:
+        self.lookups.add(lookup)
+        return self._world.answer(lookup)
