@@ -1,0 +1,60 @@
+"""Remembers what pure functions of the world gave, until something that they read changes."""
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import Generic, TypeVar
+
+from translators.world import Lookup, Reader, World
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Memo(Generic[K, V]):
+    """A function ``(Reader, key) -> value`` whose values are kept by key.
+
+    The function must be pure: its value depends on the key and on what it reads, nothing else.
+    """
+
+    def __init__(self, world: World, function: Callable[[Reader, K], V]) -> None:
+        self._world = world
+        self._function = function
+        self._values: dict[K, V] = {}
+        self._lookups: dict[K, set[Lookup]] = {}
+        self._dependents: dict[Lookup, set[K]] = {}
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __call__(self, key: K) -> V:
+        """The value for a key, computed if it is not known."""
+        try:
+            return self._values[key]
+        except KeyError:
+            return self._compute(key)
+
+    def _compute(self, key: K) -> V:
+        reader = Reader(self._world)
+        value = self._function(reader, key)
+        self._values[key] = value
+        self._lookups[key] = reader.lookups
+        for lookup in reader.lookups:
+            self._dependents.setdefault(lookup, set()).add(key)
+        return value
+
+    def invalidate(self, touched: Iterable[Lookup]) -> set[K]:
+        """Forget every value that read one of these look-ups; the result is their keys."""
+        stale: set[K] = set()
+        for lookup in touched:
+            stale |= self._dependents.get(lookup, set())
+        for key in stale:
+            self.forget(key)
+        return stale
+
+    def forget(self, key: K) -> None:
+        """Drop a value that is not needed any more; a key that is not known is fine."""
+        self._values.pop(key, None)
+        for lookup in self._lookups.pop(key, ()):
+            dependents = self._dependents[lookup]
+            dependents.discard(key)
+            if not dependents:
+                del self._dependents[lookup]
