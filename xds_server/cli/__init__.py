@@ -1,2 +1,40 @@
-"""x"""
-def main() -> None: ...
+"""The command ``waypost``. Each command's module is imported only when it is called."""
+
+from importlib import import_module
+from importlib.metadata import version
+
+import click
+
+_COMMANDS = {
+    "bootstrap": "Print the Envoy bootstrap of a waypoint.",
+    "ca": "Work with the built-in certificate authority.",
+    "demo": "Run a waypoint with real Envoys and real traffic on this machine.",
+    "features": "List what is supported.",
+    "serve": "Serve Envoys their configuration.",
+    "status": "Print the status that manifests would get.",
+    "translate": "Print what Envoy would get for manifests, offline.",
+}
+"""Each name is also that of a module here which holds the command under the same name."""
+
+
+class _LazyGroup(click.Group):
+    """A group whose help needs no command's module, so that it is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("waypost"), prog_name="waypost", message="%(prog)s %(version)s")
+def main() -> None:
+    """Run stock Envoys as Istio-compatible waypoints, configured from Kubernetes manifests."""

@@ -1,0 +1,27 @@
+"""Finished resources made readable again, for people and for comparing."""
+
+from typing import Any
+
+from betterproto2 import Casing
+from envoy_data_plane.message_pool import default_message_pool
+
+from translators.wire.resource import Resource
+
+
+def readable(resource: Resource) -> dict[str, Any]:
+    """The resource as proto3 JSON: typed configs expanded, defaults left out, keys in snake_case.
+
+    Private keys and other secrets are replaced, so the result may be shown to anybody.
+    """
+    message_class = default_message_pool.url_to_type[resource.key.type_url]
+    content = message_class.parse(resource.body).to_dict(casing=Casing.SNAKE)
+    return {"@type": resource.key.type_url.value, **_redacted(content)}
+
+
+def _redacted(content: dict[str, Any]) -> dict[str, Any]:
+    """Envoy's own config dump shows ``[redacted]`` in the same place."""
+    certificate = content.get("tls_certificate")
+    if isinstance(certificate, dict) and "private_key" in certificate:
+        redacted = {"inline_string": "[redacted]"}
+        return {**content, "tls_certificate": {**certificate, "private_key": redacted}}
+    return content
