@@ -1,27 +1,49 @@
 """Discovery requests from bytes, discovery responses to bytes.
 
 Requests are read by hand because they come at the rate of ACKs: only the fields that the server
-uses are decoded, everything else is skipped, and everything is bounded. Responses are joined from
-the finished bytes of their resources. Field numbers: envoy/service/discovery/v3/discovery.proto.
+uses are decoded, the rest (``resource_locators`` among it) is skipped, and all is bounded.
+Responses are joined from the finished bytes of their resources.
+Field numbers: envoy/service/discovery/v3/discovery.proto.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from translators.wire.resource import Resource
+from translators.wire.fields import (
+    MalformedRequest,
+    read_delimited,
+    read_entry,
+    read_fields,
+    read_text,
+)
+from translators.wire.node import Node, parse_node
+from translators.wire.resource import Resource, TypeUrl
+from translators.wire.scalar import WireType, delimit, tag, varint
 
 MAX_NAMES = 10_000
-"""Names in one list of one request; more than that is refused."""
+"""Names in one list of one request."""
 
 MAX_NAME_BYTES = 1024
 """Bytes of one resource name."""
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+MAX_ERROR_CHARACTERS = 4096
+"""An error message is cut there: a client must not fill logs and conditions."""
 
+__all__ = [
+    "DeltaRequest",
+    "MalformedRequest",
+    "Node",
+    "RequestError",
+    "SotwRequest",
+    "delta_response",
+    "parse_node",
+    "read_delta_request",
+    "read_sotw_request",
+    "sotw_response",
+]
 
-class MalformedRequest(ValueError):
-    """The bytes are not a protobuf message, or are out of bounds."""
+_NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +62,7 @@ class DeltaRequest:
     nonce: str = ""
     subscribe: tuple[str, ...] = ()
     unsubscribe: tuple[str, ...] = ()
-    initial_versions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    initial_versions: Mapping[str, str] = field(default_factory=lambda: _NO_VERSIONS)
     error: RequestError | None = None
     node: bytes | None = None
 
@@ -55,3 +77,135 @@ class SotwRequest:
     names: tuple[str, ...] = ()
     error: RequestError | None = None
     node: bytes | None = None
+
+
+def read_delta_request(data: bytes) -> DeltaRequest:
+    """An encoded DeltaDiscoveryRequest. Raises MalformedRequest."""
+    fields = _collect(data)
+    return DeltaRequest(
+        type_url=_text(fields, 2),
+        nonce=_text(fields, 6),
+        subscribe=_names(fields, 3),
+        unsubscribe=_names(fields, 4),
+        initial_versions=_versions(fields, 5),
+        error=_error(fields, 7),
+        node=_message(fields, 1),
+    )
+
+
+def read_sotw_request(data: bytes) -> SotwRequest:
+    """An encoded DiscoveryRequest. Raises MalformedRequest."""
+    fields = _collect(data)
+    return SotwRequest(
+        type_url=_text(fields, 4),
+        version=_text(fields, 1),
+        nonce=_text(fields, 5),
+        names=_names(fields, 3),
+        error=_error(fields, 6),
+        node=_message(fields, 2),
+    )
+
+
+_Fields = Mapping[int, list[bytes]]
+
+
+def _collect(data: bytes) -> _Fields:
+    fields: dict[int, list[bytes]] = {}
+    for number, payload in read_delimited(data):
+        fields.setdefault(number, []).append(payload)
+    return fields
+
+
+def _text(fields: _Fields, number: int) -> str:
+    """Of a repeated singular field the last one counts (protobuf, "Last One Wins")."""
+    return read_text(fields[number][-1]) if number in fields else ""
+
+
+def _message(fields: _Fields, number: int) -> bytes | None:
+    """A message that comes in pieces is their concatenation (protobuf, "Last One Wins")."""
+    return b"".join(fields[number]) if number in fields else None
+
+
+def _bounded_name(name: str) -> str:
+    if len(name) > MAX_NAME_BYTES or len(name.encode()) > MAX_NAME_BYTES:
+        raise MalformedRequest(f"a resource name is longer than {MAX_NAME_BYTES} bytes")
+    return name
+
+
+def _repeated(fields: _Fields, number: int) -> list[bytes]:
+    payloads = fields.get(number, [])
+    if len(payloads) > MAX_NAMES:
+        raise MalformedRequest(f"more than {MAX_NAMES} resource names")
+    return payloads
+
+
+def _names(fields: _Fields, number: int) -> tuple[str, ...]:
+    return tuple(_bounded_name(read_text(payload)) for payload in _repeated(fields, number))
+
+
+def _versions(fields: _Fields, number: int) -> Mapping[str, str]:
+    entries = map(read_entry, _repeated(fields, number))
+    return {_bounded_name(name): read_text(version) for name, version in entries} or _NO_VERSIONS
+
+
+def _error(fields: _Fields, number: int) -> RequestError | None:
+    """A google.rpc.Status; present and empty is an error too (xDS protocol, "ACK and NACK")."""
+    status = _message(fields, number)
+    if status is None:
+        return None
+    code, message = 0, ""
+    for field_number, wire_type, integer, payload in read_fields(status):
+        match field_number, wire_type:
+            case 1, WireType.VARINT:
+                code = integer & 0xFFFF_FFFF
+            case 2, WireType.LENGTH:
+                message = payload[: 4 * MAX_ERROR_CHARACTERS].decode(errors="replace")
+    return RequestError(code, message[:MAX_ERROR_CHARACTERS])
+
+
+_VERSION, _RESOURCE, _REMOVED = (tag(number, WireType.LENGTH) for number in (1, 2, 6))
+_TYPE_URL, _NONCE = (tag(number, WireType.LENGTH) for number in (4, 5))
+_RESOURCE_VERSION, _RESOURCE_ANY, _RESOURCE_NAME = _VERSION, _RESOURCE, tag(3, WireType.LENGTH)
+_ANY_TYPE_URLS = {
+    type_url: tag(1, WireType.LENGTH) + delimit(type_url.encode()) for type_url in TypeUrl
+}
+_ANY_VALUE = tag(2, WireType.LENGTH)
+
+
+def delta_response(
+    type_url: str, nonce: str, resources: Iterable[Resource], removed: Iterable[str] = ()
+) -> bytes:
+    """An encoded DeltaDiscoveryResponse; the names in ``removed`` are of the same type."""
+    parts: list[bytes] = []
+    for resource in resources:
+        parts += _versioned(resource)
+    parts += (_TYPE_URL, delimit(type_url.encode()), _NONCE, delimit(nonce.encode()))
+    for name in removed:
+        parts += (_REMOVED, delimit(name.encode()))
+    return b"".join(parts)
+
+
+def sotw_response(type_url: str, nonce: str, version: str, resources: Iterable[Resource]) -> bytes:
+    """An encoded DiscoveryResponse; ``version`` names what the client holds once it accepts it."""
+    parts = [_VERSION, delimit(version.encode())] if version else []
+    for resource in resources:
+        head = _any_head(resource)
+        parts += (_RESOURCE, varint(len(head) + len(resource.body)), head, resource.body)
+    parts += (_TYPE_URL, delimit(type_url.encode()), _NONCE, delimit(nonce.encode()))
+    return b"".join(parts)
+
+
+def _versioned(resource: Resource) -> tuple[bytes, ...]:
+    """An element of DeltaDiscoveryResponse.resources: its bytes, with the body not yet copied."""
+    any_head = _any_head(resource)
+    any_size = varint(len(any_head) + len(resource.body))
+    head = (
+        _RESOURCE_VERSION + delimit(resource.version.encode()) + _RESOURCE_ANY + any_size + any_head
+    )
+    name = _RESOURCE_NAME + delimit(resource.key.name.encode())
+    return _RESOURCE, varint(len(head) + len(resource.body) + len(name)), head, resource.body, name
+
+
+def _any_head(resource: Resource) -> bytes:
+    """All of a ``google.protobuf.Any`` but the body at its end."""
+    return _ANY_TYPE_URLS[resource.key.type_url] + _ANY_VALUE + varint(len(resource.body))

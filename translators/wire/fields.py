@@ -1,0 +1,75 @@
+"""Reading the protobuf wire format: the fields of one encoded message, bounded by its length."""
+
+from collections.abc import Iterator
+
+from translators.wire.scalar import WireType
+
+_FIXED_SIZES = {WireType.FIXED64: 8, WireType.FIXED32: 4}
+
+
+class MalformedRequest(ValueError):
+    """A request that is not protobuf or is out of bounds; the message says how."""
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while shift < 64:
+        if at >= len(data):
+            raise MalformedRequest("the message ends inside a number")
+        byte = data[at]
+        at += 1
+        if byte < 0x80:
+            return (value | byte << shift) & 0xFFFF_FFFF_FFFF_FFFF, at
+        value |= (byte & 0x7F) << shift
+        shift += 7
+    raise MalformedRequest("a varint is longer than ten bytes")
+
+
+def read_fields(data: bytes) -> Iterator[tuple[int, WireType, int, bytes]]:
+    """Every field in order: number, wire type, value of a varint (else 0), payload (else empty).
+
+    Groups, which xDS never used, are refused. Raises MalformedRequest where the bytes stop making
+    sense, after the fields before that place.
+    """
+    at, end = 0, len(data)
+    while at < end:
+        tag, at = _read_varint(data, at)
+        number, wire_type = tag >> 3, tag & 7
+        if number == 0:
+            raise MalformedRequest("field number 0")
+        if wire_type == WireType.VARINT:
+            value, at = _read_varint(data, at)
+            yield number, WireType.VARINT, value, b""
+            continue
+        if wire_type == WireType.LENGTH:
+            size, at = _read_varint(data, at)
+        elif wire_type in _FIXED_SIZES:
+            size = _FIXED_SIZES[WireType(wire_type)]
+        else:
+            raise MalformedRequest(f"wire type {wire_type}")
+        if size > end - at:
+            raise MalformedRequest("the message ends inside a field")
+        yield number, WireType(wire_type), 0, data[at : at + size]
+        at += size
+
+
+def read_delimited(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The strings, bytes and messages among the fields: number and payload; others are skipped."""
+    for number, wire_type, _, payload in read_fields(data):
+        if wire_type is WireType.LENGTH:
+            yield number, payload
+
+
+def read_text(payload: bytes) -> str:
+    """A string field. Raises MalformedRequest unless it is UTF-8."""
+    try:
+        return payload.decode()
+    except UnicodeDecodeError:
+        raise MalformedRequest("a string is not UTF-8") from None
+
+
+def read_entry(payload: bytes) -> tuple[str, bytes]:
+    """An entry of a map with string keys: the key and the undecoded value, empty by default."""
+    entry = {1: b"", 2: b""}
+    entry.update(read_delimited(payload))
+    return read_text(entry[1]), entry[2]
