@@ -1,0 +1,207 @@
+"""What each field of a policy's source, operation and condition means, value by value.
+
+Every function takes one value and gives the predicate for it, or raises UnusableValue.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from translators.authorization.text import UnusableValue, path, wildcard
+from translators.ir.authorization import (
+    ClaimIs,
+    DestinationIp,
+    HeaderIs,
+    HostIs,
+    MethodIs,
+    PathIs,
+    PeerIs,
+    Predicate,
+    PrincipalIs,
+    RemoteIp,
+    SniIs,
+    SourceIp,
+    TextKind,
+    TextMatch,
+)
+from translators.ir.predicate import EVERYTHING, NOTHING, all_of, any_of
+from translators.ir.waypoint import Mesh
+
+_DEFAULT_TRUST_DOMAIN = "cluster.local"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a value may depend on besides itself: the mesh, the policy's home, the port."""
+
+    mesh: Mesh
+    namespace: str
+    port: int
+
+
+Meaning = Callable[[Scope, str], Predicate]
+
+
+def principal(scope: Scope, value: str) -> Predicate:
+    """Read ``trust-domain/ns/x/sa/y`` with a wildcard; holds for the trust domain's aliases too."""
+    text = wildcard(value)
+    if text.kind not in (TextKind.EXACT, TextKind.PREFIX):
+        return PrincipalIs(text)
+    domain, slash, rest = text.value.partition("/")
+    known = {*scope.mesh.trust_domains, _DEFAULT_TRUST_DOMAIN}
+    if not slash or domain not in known:
+        return PrincipalIs(text)
+    return any_of(
+        PrincipalIs(TextMatch(text.kind, f"{alias}/{rest}")) for alias in scope.mesh.trust_domains
+    )
+
+
+def namespace(_: Scope, value: str) -> Predicate:
+    """Read a namespace, of any trust domain."""
+    return PeerIs(namespace=wildcard(value))
+
+
+def service_account(scope: Scope, value: str) -> Predicate:
+    """Read ``namespace/name``, or a name in the policy's own namespace. No wildcards."""
+    home, slash, name = value.rpartition("/")
+    if "*" in value or "/" in home or not name or (slash and not home):
+        raise UnusableValue(f"{value!r} is not namespace/name or name (no wildcards)")
+    return PeerIs(
+        namespace=TextMatch(TextKind.EXACT, home or scope.namespace),
+        service_account=TextMatch(TextKind.EXACT, name),
+    )
+
+
+def trust_domain(_: Scope, value: str) -> Predicate:
+    """Read a trust domain."""
+    return PeerIs(trust_domain=wildcard(value))
+
+
+def request_principal(_: Scope, value: str) -> Predicate:
+    """Read ``issuer/subject``, split at the last slash, of the verified token."""
+    if value == "*":
+        return all_of((claim("iss", "*"), claim("sub", "*")))
+    issuer, slash, subject = value.rpartition("/")
+    if slash:
+        return all_of((claim("iss", issuer or "*"), claim("sub", subject or "*")))
+    if value.endswith("*"):
+        return all_of((claim("iss", value), claim("sub", "*")))
+    if value.startswith("*"):
+        return all_of((claim("iss", "*"), claim("sub", value)))
+    raise UnusableValue(f"{value!r} is not issuer/subject")
+
+
+def claim(key: str, value: str) -> Predicate:
+    """Read the wanted value of a top-level claim."""
+    return ClaimIs((key,), wildcard(value))
+
+
+def cidr(value: str) -> str:
+    """Read an address or a CIDR block; the result is its canonical CIDR form."""
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        raise UnusableValue(f"{value!r} is not an IP address or CIDR block") from None
+
+
+def port(scope: Scope, value: str) -> Predicate:
+    """Read a port number. The port of the guarded service is known: it is decided here."""
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= 65535:
+        raise UnusableValue(f"{value!r} is not a port (1-65535)")
+    return EVERYTHING if int(value) == scope.port else NOTHING
+
+
+def _source_ip(_: Scope, value: str) -> Predicate:
+    return SourceIp(cidr(value))
+
+
+def _remote_ip(_: Scope, value: str) -> Predicate:
+    return RemoteIp(cidr(value))
+
+
+def _destination_ip(_: Scope, value: str) -> Predicate:
+    return DestinationIp(cidr(value))
+
+
+def _host(_: Scope, value: str) -> Predicate:
+    return HostIs(wildcard(value, ignore_case=True))
+
+
+def _method(_: Scope, value: str) -> Predicate:
+    return MethodIs(wildcard(value))
+
+
+def _path(_: Scope, value: str) -> Predicate:
+    return PathIs(path(value))
+
+
+def _sni(_: Scope, value: str) -> Predicate:
+    return SniIs(wildcard(value))
+
+
+def _audience(_: Scope, value: str) -> Predicate:
+    return claim("aud", value)
+
+
+def _presenter(_: Scope, value: str) -> Predicate:
+    return claim("azp", value)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """The meaning of one field, and whether only a proxy that speaks HTTP can know it."""
+
+    meaning: Meaning
+    http: bool = False
+
+
+SOURCES: dict[str, Field] = {
+    "principals": Field(principal),
+    "requestPrincipals": Field(request_principal, http=True),
+    "namespaces": Field(namespace),
+    "serviceAccounts": Field(service_account),
+    "trustDomains": Field(trust_domain),
+    "ipBlocks": Field(_source_ip),
+    "remoteIpBlocks": Field(_remote_ip),
+}
+OPERATIONS: dict[str, Field] = {
+    "hosts": Field(_host, http=True),
+    "ports": Field(port),
+    "methods": Field(_method, http=True),
+    "paths": Field(_path, http=True),
+}
+CONDITIONS_ON_SOURCE: dict[str, Field] = {
+    "source.ip": Field(_source_ip),
+    "remote.ip": Field(_remote_ip),
+    "source.namespace": Field(namespace),
+    "source.principal": Field(principal),
+    "source.serviceAccount": Field(service_account),
+    "source.trustDomain": Field(trust_domain),
+    "request.auth.principal": Field(request_principal, http=True),
+    "request.auth.audiences": Field(_audience, http=True),
+    "request.auth.presenter": Field(_presenter, http=True),
+}
+CONDITIONS_ON_OPERATION: dict[str, Field] = {
+    "destination.ip": Field(_destination_ip),
+    "destination.port": Field(port),
+    "connection.sni": Field(_sni),
+}
+
+
+def header_field(key: str) -> Field | None:
+    """The field that ``request.headers[name]`` means, None if ``key`` is not of that form."""
+    name = key.removeprefix("request.headers[").removesuffix("]")
+    if f"request.headers[{name}]" != key or not name or "[" in name or "]" in name:
+        return None
+    return Field(lambda _, value: HeaderIs(name.lower(), wildcard(value)), http=True)
+
+
+def claim_field(key: str) -> Field | None:
+    """The field that ``request.auth.claims[a][b]`` means, None if ``key`` is not of that form."""
+    path_text = key.removeprefix("request.auth.claims")
+    if path_text == key or not (path_text.startswith("[") and path_text.endswith("]")):
+        return None
+    keys = tuple(path_text[1:-1].split("]["))
+    if not all(keys) or any("[" in part or "]" in part for part in keys):
+        return None
+    return Field(lambda _, value: ClaimIs(keys, wildcard(value)), http=True)

@@ -1,0 +1,130 @@
+"""All policies of a destination put together."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from translators.authorization.fields import Scope
+from translators.authorization.rules import Meaning, read_rule
+from translators.ir.authorization import OPEN, Authorization, AuthzRule
+from translators.ir.origin import Origin
+from translators.ir.predicate import EVERYTHING, NOTHING
+from translators.ir.waypoint import Mesh
+from translators.resources.authorizationpolicy import AuthorizationPolicy
+
+_DRY_RUN = "istio.io/dry-run"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What protects one service port.
+
+    ``http`` is decided on each request, ``tcp`` on connections that carry no HTTP, ``connect``
+    on the CONNECT of a port whose protocol is not declared: only what needs no HTTP.
+    """
+
+    http: Authorization = OPEN
+    tcp: Authorization = OPEN
+    connect: Authorization = OPEN
+
+
+@dataclass(slots=True)
+class _Rules:
+    """Rules of all policies by what they do; None until a policy of that action exists."""
+
+    deny: list[AuthzRule] = field(default_factory=list)
+    allow: list[AuthzRule] | None = None
+    audit: list[AuthzRule] = field(default_factory=list)
+    dry_run_deny: list[AuthzRule] = field(default_factory=list)
+    dry_run_allow: list[AuthzRule] | None = None
+
+    def freeze(self) -> Authorization:
+        """Give the rules as a value."""
+        return Authorization(
+            deny=tuple(self.deny),
+            allow=None if self.allow is None else tuple(self.allow),
+            audit=tuple(self.audit),
+            dry_run_deny=tuple(self.dry_run_deny),
+            dry_run_allow=None if self.dry_run_allow is None else tuple(self.dry_run_allow),
+        )
+
+
+def guard(policies: Iterable[AuthorizationPolicy], mesh: Mesh, port: int) -> Guard:
+    """What these policies together mean for a service port."""
+    policies = tuple(policies)
+    if not policies:
+        return Guard()
+    http, tcp, connect = _Rules(), _Rules(), _Rules()
+    for policy in policies:
+        _add(http, policy, mesh, port, http=True)
+        _add(tcp, policy, mesh, port, http=False)
+        if not _needs_http(policy, mesh, port):
+            _add(connect, policy, mesh, port, http=False)
+    if any(policy.action == "ALLOW" and _needs_http(policy, mesh, port) for policy in policies):
+        connect.allow = None  # a request that some HTTP rule allows must still get in
+    return Guard(http.freeze(), tcp.freeze(), connect.freeze())
+
+
+def _add(rules: _Rules, policy: AuthorizationPolicy, mesh: Mesh, port: int, *, http: bool) -> None:
+    made = [
+        rule
+        for index in range(len(policy.rules))
+        if (rule := _rule(policy, index, mesh, port, http=http)) is not None
+    ]
+    if policy.unreadable:
+        rules.deny.append(_deny_all(policy))
+    elif policy.action == "ALLOW" and is_dry_run(policy):
+        rules.dry_run_allow = [*(rules.dry_run_allow or ()), *made]
+    elif policy.action == "ALLOW":
+        rules.allow = [*(rules.allow or ()), *made]
+    elif policy.action == "AUDIT":
+        rules.audit.extend(made)
+    elif policy.action == "DENY" and is_dry_run(policy):
+        rules.dry_run_deny.extend(made)
+    else:
+        rules.deny.extend(made)
+
+
+def _rule(
+    policy: AuthorizationPolicy, index: int, mesh: Mesh, port: int, *, http: bool
+) -> AuthzRule | None:
+    """A rule as a predicate pair; None if it can never match."""
+    meaning = meaning_of(policy, index, mesh, port, http=http)
+    if NOTHING in (meaning.sources, meaning.operations):
+        return None
+    return AuthzRule(
+        key=f"ns[{policy.meta.namespace}]-policy[{policy.meta.name}]-rule[{index}]",
+        sources=meaning.sources,
+        operations=meaning.operations,
+        origin=_origin(policy).at(f"spec.rules[{index}]"),
+    )
+
+
+def meaning_of(
+    policy: AuthorizationPolicy, index: int, mesh: Mesh, port: int, *, http: bool
+) -> Meaning:
+    """What a rule of a policy demands on a port."""
+    scope = Scope(mesh, policy.meta.namespace, port)
+    allows = policy.action == "ALLOW"
+    return read_rule(scope, policy.rules[index], allows=allows, http=http)
+
+
+def is_dry_run(policy: AuthorizationPolicy) -> bool:
+    """Whether a policy is only watched, not enforced (annotation ``istio.io/dry-run``)."""
+    return policy.meta.annotations.get(_DRY_RUN) == "true"
+
+
+def _needs_http(policy: AuthorizationPolicy, mesh: Mesh, port: int) -> bool:
+    return any(
+        meaning_of(policy, index, mesh, port, http=True).needs_http
+        for index in range(len(policy.rules))
+    )
+
+
+def _deny_all(policy: AuthorizationPolicy) -> AuthzRule:
+    """What a policy that can't be read does: it protects."""
+    key = f"ns[{policy.meta.namespace}]-policy[{policy.meta.name}]-unreadable"
+    return AuthzRule(key, EVERYTHING, EVERYTHING, _origin(policy).at("spec"))
+
+
+def _origin(policy: AuthorizationPolicy) -> Origin:
+    return Origin("AuthorizationPolicy", policy.meta.namespace, policy.meta.name)

@@ -1,0 +1,150 @@
+"""One rule of a policy as predicates, on a port that speaks HTTP and on one that does not.
+
+Whatever has no meaning is decided for safety: it makes an ALLOW rule match less and any other
+rule match more.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from translators.authorization.fields import (
+    CONDITIONS_ON_OPERATION,
+    CONDITIONS_ON_SOURCE,
+    OPERATIONS,
+    SOURCES,
+    Field,
+    Scope,
+    claim_field,
+    header_field,
+)
+from translators.authorization.text import UnusableValue
+from translators.ir.authorization import PeerIs, Predicate, PrincipalIs, TextKind, TextMatch
+from translators.ir.predicate import EVERYTHING, NOTHING, all_of, any_of, negate
+from translators.resources.authorizationpolicy import PolicyCondition, PolicyRule
+
+_ANY_PEER = PrincipalIs(TextMatch(TextKind.PRESENT))
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a rule demands of the source and of the operation, and what was wrong with it.
+
+    ``problems`` are (field path below the rule, reason). ``needs_http`` tells that some part
+    can't be decided without reading HTTP.
+    """
+
+    sources: Predicate
+    operations: Predicate
+    needs_http: bool = False
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(slots=True)
+class _RuleReader:
+    """Reads one rule; collects problems and whether HTTP is needed."""
+
+    scope: Scope
+    allows: bool
+    http: bool
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    needs_http: bool = False
+
+    @property
+    def on_doubt(self) -> Predicate:
+        return NOTHING if self.allows else EVERYTHING
+
+    def entry(
+        self, values: Mapping[str, tuple[str, ...]], fields: Mapping[str, Field], path: str
+    ) -> Predicate:
+        """All fields of one ``source`` or ``operation``; ``notXs`` is the opposite of ``xs``."""
+        return all_of(
+            self.one_field(name, wanted, fields, f"{path}.{name}")
+            for name, wanted in values.items()
+        )
+
+    def one_field(
+        self, name: str, wanted: tuple[str, ...], fields: Mapping[str, Field], path: str
+    ) -> Predicate:
+        negative = name.startswith("not")
+        plain = name[3:4].lower() + name[4:] if negative else name
+        if plain not in fields:
+            self.problems.append((path, "is not a field of this API"))
+            return self.on_doubt
+        if not wanted:
+            return EVERYTHING
+        return self.values(fields[plain], wanted, negative=negative, path=path)
+
+    def condition(self, condition: PolicyCondition, path: str) -> tuple[Predicate, Predicate]:
+        """A ``when`` entry, as its part of the source and its part of the operation."""
+        key = condition.key
+        on_operation = CONDITIONS_ON_OPERATION.get(key)
+        meaning = on_operation or CONDITIONS_ON_SOURCE.get(key) or header_field(key)
+        meaning = meaning or claim_field(key)
+        if meaning is None:
+            self.problems.append((f"{path}.key", f"{key!r} is not supported"))
+            return self.on_doubt, EVERYTHING
+        parts = all_of(self.both(meaning, condition, path))
+        return (EVERYTHING, parts) if on_operation else (parts, EVERYTHING)
+
+    def both(self, meaning: Field, condition: PolicyCondition, path: str) -> Iterator[Predicate]:
+        if condition.values:
+            yield self.values(meaning, condition.values, negative=False, path=f"{path}.values")
+        if condition.not_values:
+            yield self.values(
+                meaning, condition.not_values, negative=True, path=f"{path}.notValues"
+            )
+
+    def values(
+        self, meaning: Field, wanted: tuple[str, ...], *, negative: bool, path: str
+    ) -> Predicate:
+        self.needs_http |= meaning.http
+        if meaning.http and not self.http:
+            return self.on_doubt
+        doubt = negate(self.on_doubt) if negative else self.on_doubt
+        any_value = any_of(
+            self.value(meaning, value, doubt, f"{path}[{i}]") for i, value in enumerate(wanted)
+        )
+        return _without(any_value) if negative else any_value
+
+    def value(self, meaning: Field, value: str, doubt: Predicate, path: str) -> Predicate:
+        try:
+            return meaning.meaning(self.scope, value)
+        except UnusableValue as problem:
+            self.problems.append((path, str(problem)))
+            return doubt
+
+
+def _without(predicate: Predicate) -> Predicate:
+    """The opposite; what is said of a peer's identity still demands that there is one."""
+    opposite = negate(predicate)
+    return all_of((_ANY_PEER, opposite)) if _is_about_peer(predicate) else opposite
+
+
+def _is_about_peer(predicate: Predicate) -> bool:
+    match predicate:
+        case PeerIs() | PrincipalIs():
+            return True
+        case _:
+            parts: tuple[Predicate, ...] = getattr(predicate, "parts", ())
+            return any(_is_about_peer(part) for part in parts)
+
+
+def read_rule(scope: Scope, rule: PolicyRule, *, allows: bool, http: bool) -> Meaning:
+    """What a rule means. ``allows``: of an ALLOW policy; ``http``: on a port that speaks HTTP."""
+    reader = _RuleReader(scope, allows, http)
+    if rule.unreadable:
+        return Meaning(reader.on_doubt, reader.on_doubt, problems=rule.unreadable)
+    sources = [
+        reader.entry(entry, SOURCES, f"from[{i}].source") for i, entry in enumerate(rule.sources)
+    ]
+    operations = [
+        reader.entry(entry, OPERATIONS, f"to[{i}].operation")
+        for i, entry in enumerate(rule.operations)
+    ]
+    conditions = [reader.condition(entry, f"when[{i}]") for i, entry in enumerate(rule.when)]
+    return Meaning(
+        all_of([any_of(sources) if sources else EVERYTHING, *(c[0] for c in conditions)]),
+        all_of([any_of(operations) if operations else EVERYTHING, *(c[1] for c in conditions)]),
+        reader.needs_http,
+        tuple(reader.problems),
+    )
