@@ -22,51 +22,63 @@ only keeps the fields that it was given, which is some fifty times cheaper:
   function that is called from a translation.
 """
 
-from collections.abc import Callable, Iterator
+from abc import ABCMeta
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import Field
-from enum import Enum, auto
 from typing import Any
 
 from betterproto2 import Message
 from envoy_data_plane.message_pool import default_message_pool
+from pydantic.dataclasses import rebuild_dataclass
 
 from translators.wire.schema import dataclass_fields
 
-
-class _Mode(Enum):
-    AS_SHIPPED = auto()
-    UNVALIDATED = auto()
-    ALWAYS_VALIDATED = auto()
-
-
-_mode: ContextVar[_Mode] = ContextVar("construction mode", default=_Mode.AS_SHIPPED)
+_sparse: ContextVar[bool] = ContextVar("sparse construction", default=False)
+_insisting: ContextVar[bool] = ContextVar("validation whatever is asked for", default=False)
 _adopted: set[type[Message]] = set()
 
 
 @contextmanager
 def unvalidated() -> Iterator[None]:
     """Within the block, calling a message class with keyword arguments makes a sparse instance."""
-    if _mode.get() is not _Mode.AS_SHIPPED:
+    if not _insisting.get():
+        _adopt_new_classes()
+    token = _sparse.set(not _insisting.get())
+    try:
         yield
-        return
-    _adopt_new_classes()
-    yield from _switched_to(_Mode.UNVALIDATED)
+    finally:
+        _sparse.reset(token)
 
 
 @contextmanager
 def validated() -> Iterator[None]:
     """Within the block, every message is validated, whatever the code that builds it asks for."""
-    yield from _switched_to(_Mode.ALWAYS_VALIDATED)
-
-
-def _switched_to(mode: _Mode) -> Iterator[None]:
-    token = _mode.set(mode)
+    sparse, insisting = _sparse.set(False), _insisting.set(True)
     try:
         yield
     finally:
-        _mode.reset(token)
+        _sparse.reset(sparse)
+        _insisting.reset(insisting)
+
+
+class _Constructor(ABCMeta):
+    """The metaclass of message classes, which decides what calling one does.
+
+    It is the only place that lasts: pydantic sets ``__init__`` anew when it completes a class.
+    """
+
+    def __call__(cls, *arguments: Any, **given: Any) -> Any:
+        if arguments or not _sparse.get():
+            return super().__call__(*arguments, **given)
+        known: Mapping[str, Any] = cls.__dataclass_fields__  # type: ignore[attr-defined]
+        if not given.keys() <= known.keys():
+            raise TypeError(f"{cls.__name__} has no field {', '.join(given.keys() - known)}")
+        message: Any = object.__new__(cls)  # type: ignore[arg-type]
+        given["_unknown_fields"] = b""
+        message.__dict__ = given
+        return message
 
 
 def _adopt_new_classes() -> None:
@@ -75,28 +87,21 @@ def _adopt_new_classes() -> None:
         return
     for message_class in list(default_message_pool.type_to_url):
         if message_class not in _adopted:
-            _adopted.add(message_class)
             _adopt(message_class)
 
 
 def _adopt(message_class: type[Message]) -> None:
-    fields = dataclass_fields(message_class)
-    known = frozenset(field.name for field in fields)
-    for field in fields:
+    for field in dataclass_fields(message_class):
         setattr(message_class, field.name, _default(field))
-    stock: Callable[..., None] = message_class.__init__
+    setattr(message_class, "_validate", _validate)  # noqa: B010 - mypy refuses the assignment
+    setattr(message_class, "__class__", _Constructor)  # noqa: B010
+    _adopted.add(message_class)
 
-    def initialise(self: Message, /, *arguments: Any, **given: Any) -> None:
-        if arguments or _mode.get() is not _Mode.UNVALIDATED:
-            stock(self, *arguments, **given)
-        elif known.issuperset(given):
-            given["_unknown_fields"] = b""
-            self.__dict__ = given
-        else:
-            unknown = ", ".join(sorted(given.keys() - known))
-            raise TypeError(f"{message_class.__name__} has no field {unknown}")
 
-    message_class.__init__ = initialise  # type: ignore[method-assign, assignment]
+def _validate(message: Message) -> None:
+    """Complete the class before the library looks at it, as the first validated call does."""
+    rebuild_dataclass(type(message))  # type: ignore[arg-type]
+    Message._validate(message)
 
 
 def _default(field: Field[Any]) -> Any:
