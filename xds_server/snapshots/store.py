@@ -1,0 +1,232 @@
+"""The snapshots of all connected waypoints: what is wanted, what is served, who follows.
+
+Everything here is synchronous and belongs to the thread of the event loop.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from translators.ir.waypoint import WaypointName
+from translators.wire.resource import Resource, ResourceKey
+from translators.wire.snapshot import Snapshot
+from xds_server.protocol import Rejected
+from xds_server.snapshots.feed import Feed, Served
+from xds_server.snapshots.proxy_key import ProxyKey
+from xds_server.snapshots.quarantine import Quarantine, Rejection, Slot
+
+
+class Observer:
+    """Hears of what a publisher or a status writer reacts to. Override what you need.
+
+    The methods are called inside the store's own calls and must return at once.
+    """
+
+    def attached(self, key: ProxyKey) -> None:
+        """The first stream of ``key`` has come: its snapshot is wanted, please publish it."""
+
+    def detached(self, key: ProxyKey) -> None:
+        """The last stream of ``key`` has gone: what was published for it is dropped."""
+
+    def rejections_changed(self, waypoint: WaypointName) -> None:
+        """``rejections(waypoint)`` answers something else than before."""
+
+
+@dataclass(slots=True)
+class _Waypoint:
+    quarantine: Quarantine = field(default_factory=Quarantine)
+    served: dict[ProxyKey, Served] = field(default_factory=dict)
+
+
+class SnapshotStore:
+    """Takes wanted snapshots and the verdicts of Envoys; hands every stream what to serve.
+
+    Wanted content that an Envoy refused is replaced, for old and new streams, by the last content
+    of that resource that an Envoy of the same waypoint accepted. There is no look-up across
+    waypoints: a stream holds the feed of its own ProxyKey and nothing else.
+    """
+
+    def __init__(self) -> None:
+        self._waypoints: dict[WaypointName, _Waypoint] = {}
+        self._observers: list[Observer] = []
+
+    def observe(self, observer: Observer) -> None:
+        """Tell ``observer`` about everything from now on."""
+        self._observers.append(observer)
+
+    @contextmanager
+    def attach(self, key: ProxyKey, wake: Callable[[], None]) -> Iterator[Feed]:
+        """Follow ``key`` as long as the context lasts; ``wake`` is called after each change."""
+        waypoint = self._waypoints.setdefault(key.waypoint, _Waypoint())
+        first = key not in waypoint.served
+        served = waypoint.served.setdefault(key, Served())
+        feed = Feed(served, wake)
+        try:
+            if first:
+                for observer in self._observers:
+                    observer.attached(key)
+            yield feed
+        finally:
+            feed.close()
+            if not served.wakers:
+                self._drop(key)
+
+    def publish(
+        self, key: ProxyKey, snapshot: Snapshot, changed: Collection[ResourceKey] | None
+    ) -> None:
+        """Let the Envoys of ``key`` have this. ``changed`` = keys that differ, None = any may.
+
+        Ignored while no stream follows ``key``: observers hear ``attached`` when one comes.
+        """
+        served = self._served(key)
+        if served is None:
+            return
+        with self._reporting(key.waypoint):
+            everything = changed is None or served.wanted is None
+            served.wanted = snapshot
+            self._forget_unwanted(key, None if everything else changed)
+            content = self._replace_refused(key, snapshot)
+            served.change(content, None if everything else frozenset(changed or ()))
+
+    def acknowledge(self, key: ProxyKey, resources: Collection[Resource]) -> None:
+        """An Envoy of ``key`` accepted these."""
+        wanted = self._wanted(key)
+        if wanted is None:
+            return
+        with self._reporting(key.waypoint):
+            quarantine = self._waypoints[key.waypoint].quarantine
+            for resource in resources:
+                current = wanted.get(resource.key)
+                if current is not None:
+                    quarantine.accept(Slot.of(key, resource.key), resource, current)
+            self._refresh(key.waypoint, resources)
+
+    def reject(self, key: ProxyKey, rejected: Rejected) -> None:
+        """An Envoy of ``key`` refused a response. Nothing changes while no culprit is known."""
+        wanted = self._wanted(key)
+        if wanted is None:
+            return
+        with self._reporting(key.waypoint):
+            quarantine = self._waypoints[key.waypoint].quarantine
+            for culprit in rejected.culprits:
+                if wanted.get(culprit.key) is not None:
+                    quarantine.reject(Slot.of(key, culprit.key), culprit, rejected.message)
+            self._refresh(key.waypoint, rejected.culprits)
+
+    def rejections(self, waypoint: WaypointName) -> tuple[Rejection, ...]:
+        """The wanted content that this waypoint's Envoys refuse now, each once, sorted by key."""
+        known = self._waypoints.get(waypoint)
+        if known is None:
+            return ()
+        found: set[Rejection] = set()
+        for slot in known.quarantine.refused():
+            for _, wanted in _wanting(known, slot):
+                rejection = known.quarantine.rejection(slot, wanted)
+                if rejection is not None:
+                    found.add(rejection)
+        return tuple(sorted(found, key=lambda rejection: (rejection.key, rejection.version)))
+
+    def keys(self) -> tuple[ProxyKey, ...]:
+        """The keys that any stream follows."""
+        return tuple(key for known in self._waypoints.values() for key in known.served)
+
+    def served(self, key: ProxyKey) -> Snapshot | None:
+        """What streams of ``key`` get now; None if nothing is published or nobody follows."""
+        served = self._served(key)
+        return served.snapshot if served else None
+
+    def forget(self, waypoint: WaypointName) -> None:
+        """The Gateway is gone for good: keep no last known good of it."""
+        known = self._waypoints.get(waypoint)
+        if known is None:
+            return
+        with self._reporting(waypoint):
+            known.quarantine = Quarantine()
+            for served in known.served.values():
+                if served.wanted is not None and served.snapshot is not served.wanted:
+                    served.change(served.wanted, None)
+        if not known.served:
+            del self._waypoints[waypoint]
+
+    def _served(self, key: ProxyKey) -> Served | None:
+        known = self._waypoints.get(key.waypoint)
+        return known.served.get(key) if known else None
+
+    def _wanted(self, key: ProxyKey) -> Snapshot | None:
+        served = self._served(key)
+        return served.wanted if served else None
+
+    def _drop(self, key: ProxyKey) -> None:
+        known = self._waypoints[key.waypoint]
+        with self._reporting(key.waypoint):
+            del known.served[key]
+        if not known.served and not known.quarantine.slots():
+            del self._waypoints[key.waypoint]
+        for observer in self._observers:
+            observer.detached(key)
+
+    @contextmanager
+    def _reporting(self, waypoint: WaypointName) -> Iterator[None]:
+        """Tell the observers if what happens inside changes the waypoint's rejections."""
+        before = self.rejections(waypoint)
+        yield
+        if self.rejections(waypoint) != before:
+            for observer in self._observers:
+                observer.rejections_changed(waypoint)
+
+    def _forget_unwanted(self, key: ProxyKey, changed: Collection[ResourceKey] | None) -> None:
+        known = self._waypoints[key.waypoint]
+        if changed is None:
+            slots = {slot for slot in known.quarantine.slots() if slot.bind in ("", key.bind)}
+        else:
+            slots = {Slot.of(key, resource) for resource in changed}
+        for slot in slots:
+            if not any(_wanting(known, slot)):
+                known.quarantine.forget(slot)
+
+    def _replace_refused(self, key: ProxyKey, wanted: Snapshot) -> Snapshot:
+        quarantine = self._waypoints[key.waypoint].quarantine
+        substitutes = [
+            quarantine.substitute(slot, resource)
+            for slot in quarantine.refused()
+            if slot.bind in ("", key.bind)
+            and (resource := wanted.get(slot.key)) is not None
+            and quarantine.rejection(slot, resource) is not None
+        ]
+        return _with(wanted, substitutes)
+
+    def _refresh(self, waypoint: WaypointName, judged: Collection[Resource]) -> None:
+        """Serve what the verdicts now allow, and wake the streams for which that differs."""
+        known = self._waypoints[waypoint]
+        for key, served in known.served.items():
+            if served.wanted is None:
+                continue
+            keys = {resource.key for resource in judged if self._differs(key, served, resource.key)}
+            if keys:
+                served.change(self._replace_refused(key, served.wanted), frozenset(keys))
+
+    def _differs(self, proxy: ProxyKey, served: Served, key: ResourceKey) -> bool:
+        """Whether another content of that resource should be served than is now."""
+        wanted = served.wanted.get(key) if served.wanted else None
+        if wanted is None or served.snapshot is None:
+            return False
+        quarantine = self._waypoints[proxy.waypoint].quarantine
+        return quarantine.substitute(Slot.of(proxy, key), wanted) != served.snapshot.get(key)
+
+
+def _wanting(known: _Waypoint, slot: Slot) -> Iterator[tuple[ProxyKey, Resource]]:
+    """Who wants a resource in this slot now, and what."""
+    for key, served in known.served.items():
+        if slot.bind in ("", key.bind) and served.wanted is not None:
+            resource = served.wanted.get(slot.key)
+            if resource is not None:
+                yield key, resource
+
+
+def _with(snapshot: Snapshot, replacements: Iterable[Resource]) -> Snapshot:
+    """The snapshot with these resources in place of those with the same keys."""
+    by_type = {
+        type_url: {**snapshot.of_type(type_url), **names}
+        for type_url, names in Snapshot.of(replacements).resources.items()
+    }
+    return Snapshot({**snapshot.resources, **by_type}) if by_type else snapshot
