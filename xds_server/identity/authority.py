@@ -94,10 +94,10 @@ class Authority:
             raise AuthorityError("the issuer certificate does not belong to the private key")
         for certificate in (self.issuer, *self.intermediates):
             self._require_valid(certificate, now)
-        leaf, *above = x509.load_pem_x509_certificates(self.issue(_PROBE, now).chain)
         try:
+            leaf, *above = x509.load_pem_x509_certificates(self.issue(_PROBE, now).chain)
             _verifier(self.roots, now).build_client_verifier().verify(leaf, above)
-        except VerificationError as error:
+        except (VerificationError, ValueError, x509.DuplicateExtension) as error:
             raise AuthorityError(
                 f"a leaf of {_name(self.issuer)} does not verify against the roots: {error}"
             ) from error
