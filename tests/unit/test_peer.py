@@ -1,0 +1,121 @@
+"""Who is calling over plaintext: loopback alone, and only what the metadata names."""
+
+import pytest
+
+from translators.ir.waypoint import WaypointName
+from translators.wire.node import JsonValue, Node
+from xds_server.identity.peer import (
+    GATEWAY_NAME_LABEL,
+    Denied,
+    InsecureAddress,
+    LoopbackAuthenticator,
+    Peer,
+    check_plaintext_address,
+)
+
+LOCAL = Peer("ipv4:127.0.0.1:40112")
+
+
+def node(**metadata: JsonValue) -> Node:
+    claim: dict[str, JsonValue] = {"NAMESPACE": "shop", "LABELS": {GATEWAY_NAME_LABEL: "waypoint"}}
+    return Node(id="envoy-1", metadata=claim | metadata)
+
+
+async def test_a_local_caller_is_the_waypoint_that_it_names() -> None:
+    proxy = await LoopbackAuthenticator().authenticate(LOCAL, node())
+
+    assert proxy.waypoint == WaypointName("shop", "waypoint")
+    assert proxy.node_id == "envoy-1"
+    assert proxy.bind == "0.0.0.0:15008"
+
+
+@pytest.mark.parametrize(
+    ("claimed", "bind"),
+    [
+        ("127.0.0.2:15008", "127.0.0.2:15008"),
+        ("[::1]:15008", "[::1]:15008"),
+        ("[0:0:0:0:0:0:0:1]:15008", "[::1]:15008"),
+    ],
+)
+async def test_a_bind_has_one_spelling(claimed: str, bind: str) -> None:
+    proxy = await LoopbackAuthenticator().authenticate(LOCAL, node(WAYPOST_BIND=claimed))
+
+    assert proxy.bind == bind
+
+
+@pytest.mark.parametrize(
+    "bind",
+    ["", "15008", "127.0.0.1", "::1:15008", "localhost:1", "127.0.0.1:65536", "1.1.1.1:x", 1.0],
+)
+async def test_a_bad_bind_is_denied(bind: JsonValue) -> None:
+    with pytest.raises(Denied, match="WAYPOST_BIND"):
+        await LoopbackAuthenticator().authenticate(LOCAL, node(WAYPOST_BIND=bind))
+
+
+@pytest.mark.parametrize(
+    ("claim", "hint"),
+    [
+        (node(NAMESPACE=""), "NAMESPACE"),
+        (node(NAMESPACE=True), "NAMESPACE"),
+        (node(NAMESPACE="a/b"), "valid"),
+        (node(LABELS={}), GATEWAY_NAME_LABEL),
+        (node(LABELS="waypoint"), GATEWAY_NAME_LABEL),
+        (node(LABELS={GATEWAY_NAME_LABEL: ["x"]}), GATEWAY_NAME_LABEL),
+        (node(LABELS={GATEWAY_NAME_LABEL: "a/b"}), "valid"),
+        (Node(id="envoy-1"), "NAMESPACE"),
+        (Node(metadata=node().metadata), "node.id"),
+        (Node(id="x" * 1025, metadata=node().metadata), "node.id"),
+    ],
+)
+async def test_a_missing_claim_is_denied_and_says_what_to_set(claim: Node, hint: str) -> None:
+    with pytest.raises(Denied, match=hint):
+        await LoopbackAuthenticator().authenticate(LOCAL, claim)
+
+
+@pytest.mark.parametrize("address", ["ipv6:%5B::1%5D:59762", "ipv6:[::1]:5", "unix:", "unix:/x"])
+async def test_callers_on_this_host_are_believed(address: str) -> None:
+    assert await LoopbackAuthenticator().authenticate(Peer(address), node())
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ipv4:10.0.0.1:40112",
+        "ipv6:%5B2001:db8::1%5D:1",
+        "",
+        "ipv4:",
+        "vsock:2:1",
+        "tcp:127.0.0.1:1",
+    ],
+)
+async def test_callers_from_elsewhere_are_denied(address: str) -> None:
+    with pytest.raises(Denied, match="this host"):
+        await LoopbackAuthenticator().authenticate(Peer(address), node())
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:15010", "127.9.9.9:0", "[::1]:15010", "unix:/run/x.sock"]
+)
+def test_plaintext_may_stay_on_this_host(address: str) -> None:
+    check_plaintext_address(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "0.0.0.0:15010",
+        "[::]:15010",
+        "10.1.2.3:15010",
+        "localhost:15010",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "::1:15010",
+        "",
+        ":15010",
+        "127.0.0.1.example.com:15010",
+        "[::ffff:10.0.0.1]:1",
+    ],
+)
+def test_plaintext_may_not_leave_this_host(address: str) -> None:
+    with pytest.raises(InsecureAddress, match="address"):
+        check_plaintext_address(address)

@@ -1,0 +1,69 @@
+"""The gRPC server around the service: transport settings, listeners, start and stop."""
+
+import grpc
+
+from xds_server.ads.service import AdsService
+from xds_server.identity.peer import check_plaintext_address
+
+_KEEPALIVE_MS = 30_000
+_KEEPALIVE_TIMEOUT_MS = 10_000
+_MIN_PING_INTERVAL_MS = 5_000
+_CONNECTION_AGE_GRACE_MS = 5_000
+_STREAMS_PER_CONNECTION = 100
+
+
+class AdsServer:
+    """Listens for ADS streams. Listeners are added before ``start``.
+
+    ``max_connection_age`` (seconds, varied by 10 % either way) makes clients reconnect now and
+    then, which spreads them over replicas and costs no configuration bytes.
+    """
+
+    def __init__(self, service: AdsService, max_connection_age: float | None = None) -> None:
+        self._service = service
+        self._server = grpc.aio.server(options=_options(service, max_connection_age))
+        self._server.add_generic_rpc_handlers((service.handler(),))
+
+    def listen_plaintext(self, address: str) -> int:
+        """Listen without TLS on a loopback address or Unix socket; returns the port.
+
+        Raises InsecureAddress for any other address, RuntimeError if it is taken.
+        """
+        check_plaintext_address(address)
+        return self._server.add_insecure_port(address)
+
+    def listen(self, address: str, credentials: grpc.ServerCredentials) -> int:
+        """Listen with TLS; returns the port. Raises RuntimeError if the address is taken."""
+        return self._server.add_secure_port(address, credentials)
+
+    async def start(self) -> None:
+        """Begin to accept streams."""
+        await self._server.start()
+
+    async def stop(self, spread: float = 0.0, grace: float = 5.0) -> None:
+        """End all streams over ``spread`` seconds, then wait ``grace`` seconds for stragglers."""
+        await self._service.drain(spread)
+        await self._server.stop(grace)
+
+
+def _options(service: AdsService, max_connection_age: float | None) -> tuple[tuple[str, int], ...]:
+    """Half-open connections are found by keepalive; pings that clients send are tolerated.
+
+    A second server on the same port must fail to start, hence no SO_REUSEPORT.
+    """
+    options = (
+        ("grpc.so_reuseport", 0),
+        ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", _MIN_PING_INTERVAL_MS),
+        ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION),
+        ("grpc.max_receive_message_length", service.limits.message_bytes),
+    )
+    if max_connection_age is None:
+        return options
+    return (
+        *options,
+        ("grpc.max_connection_age_ms", int(max_connection_age * 1000)),
+        ("grpc.max_connection_age_grace_ms", _CONNECTION_AGE_GRACE_MS),
+    )

@@ -1,0 +1,167 @@
+"""The aggregated discovery service: who may open a stream, and what becomes of it."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+import structlog
+
+from translators.wire.discovery import MalformedRequest, Node, parse_node
+from xds_server.ads.admission import Admission
+from xds_server.ads.closing import Closing
+from xds_server.ads.counters import AdsCounters
+from xds_server.ads.limits import AdsLimits
+from xds_server.ads.registry import StreamRegistry, StreamStatus
+from xds_server.ads.stream import Context, Stream, legible, read_request
+from xds_server.ads.variant import DELTA, SOTW, Request, Variant
+from xds_server.identity.peer import Authenticator, Denied, Peer, Proxy
+from xds_server.snapshots import SnapshotStore
+
+SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+
+log = structlog.get_logger(__name__)
+
+
+class AdsService:
+    """Serves the two ADS methods and no other; gRPC answers UNIMPLEMENTED to the rest.
+
+    A stream is bound to one waypoint by the authenticator at its first request. A later request
+    that names another node changes nothing.
+    """
+
+    def __init__(
+        self,
+        store: SnapshotStore,
+        authenticator: Authenticator,
+        limits: AdsLimits | None = None,
+    ) -> None:
+        self.limits = limits or AdsLimits()
+        self.counters = AdsCounters()
+        self.registry = StreamRegistry()
+        self._store = store
+        self._authenticator = authenticator
+        self._admission = Admission(self.limits)
+        self._streams: dict[int, Stream[Any]] = {}
+        self._draining = False
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """The methods, for a grpc.aio server. Bytes go in and out as they are."""
+        return grpc.method_handlers_generic_handler(
+            SERVICE,
+            {
+                "DeltaAggregatedResources": grpc.stream_stream_rpc_method_handler(self._delta),
+                "StreamAggregatedResources": grpc.stream_stream_rpc_method_handler(self._sotw),
+            },
+        )
+
+    async def drain(self, spread: float = 0.0) -> None:
+        """End all streams with UNAVAILABLE, evenly over ``spread`` seconds; refuse new ones.
+
+        Proxies keep their configuration and go on to another replica.
+        """
+        self._draining = True
+        streams = list(self._streams.values())
+        for stream in streams:
+            stream.stop(_shutting_down())
+            if spread:
+                await asyncio.sleep(spread / len(streams))
+
+    async def _delta(self, _requests: object, context: Context) -> None:
+        await self._serve(context, DELTA)
+
+    async def _sotw(self, _requests: object, context: Context) -> None:
+        await self._serve(context, SOTW)
+
+    async def _serve(self, context: Context, variant: Variant[Request]) -> None:
+        """Answer one call. Its places are held until the client has its status.
+
+        A client that reads nothing can hold up its own status only, and keeps its places filled.
+        """
+        with ExitStack() as places:
+            try:
+                await self._converse(context, variant, places)
+            except Closing as closing:
+                if closing.code is not grpc.StatusCode.OK:
+                    await context.abort(closing.code, closing.message)
+            except Exception:
+                log.exception("xds_stream_failed", peer=context.peer())
+                await context.abort(grpc.StatusCode.INTERNAL, "internal error")
+
+    async def _converse(
+        self, context: Context, variant: Variant[Request], places: ExitStack
+    ) -> None:
+        try:
+            places.enter_context(self._admission.enter(asyncio.get_running_loop().time()))
+            first = await self._first_request(context, variant)
+            proxy = await self._authenticate(context, first.node)
+            places.enter_context(self._admission.identify(proxy.identity))
+            if self._draining:
+                raise _shutting_down()
+        except Closing as closing:
+            self.counters.streams_refused += 1
+            log.warning("xds_stream_refused", peer=context.peer(), reason=closing.message)
+            raise
+        stream = Stream(context, variant, proxy, self._store, self.limits, self.counters)
+        with self._listed(
+            stream,
+            StreamStatus(proxy, context.peer(), variant.name, datetime.now(UTC), stream.state),
+        ):
+            await stream.run(first)
+
+    async def _first_request(self, context: Context, variant: Variant[Request]) -> Request:
+        try:
+            async with asyncio.timeout(self.limits.first_request_timeout):
+                request = await read_request(context, variant)
+        except TimeoutError:
+            raise Closing(grpc.StatusCode.DEADLINE_EXCEEDED, "no request came") from None
+        if request is None:
+            raise Closing(grpc.StatusCode.OK, "the client went away")
+        return request
+
+    async def _authenticate(self, context: Context, node: bytes | None) -> Proxy:
+        try:
+            claim = parse_node(node) if node is not None else Node()
+            return await self._authenticator.authenticate(_peer(context), claim)
+        except MalformedRequest as error:
+            raise Closing(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
+        except Denied as denied:
+            raise Closing(grpc.StatusCode.PERMISSION_DENIED, str(denied)) from None
+
+    @contextmanager
+    def _listed(self, stream: Stream[Any], status: StreamStatus) -> Iterator[None]:
+        """Count, list and log the stream as long as the context lasts."""
+        bound = log.bind(
+            waypoint=str(status.proxy.waypoint),
+            node_id=legible(status.proxy.node_id),
+            variant=status.variant,
+        )
+        self.counters.streams_opened += 1
+        self.counters.streams_open += 1
+        self._streams[id(stream)] = stream
+        bound.info("xds_stream_opened", peer=status.peer, bind=status.proxy.bind)
+        reason = "cancelled"
+        try:
+            with self.registry.listing(status):
+                yield
+        except Closing as closing:
+            reason = closing.message or "finished by the client"
+            raise
+        finally:
+            del self._streams[id(stream)]
+            self.counters.streams_open -= 1
+            bound.info("xds_stream_closed", reason=reason)
+
+
+def _shutting_down() -> Closing:
+    return Closing(grpc.StatusCode.UNAVAILABLE, "the server is shutting down")
+
+
+def _peer(context: Context) -> Peer:
+    metadata = {
+        key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)
+    }
+    proof = {key: tuple(values) for key, values in context.auth_context().items()}
+    return Peer(context.peer(), proof, metadata)

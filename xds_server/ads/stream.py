@@ -1,0 +1,180 @@
+"""One ADS stream: a reader that feeds the session and a writer that sends what it has to say.
+
+The writer awaits each write, which ends only when flow control lets the message out. A slow client
+therefore costs one message, and gets the latest state when it is ready for more.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Generic, TypeAlias
+
+import grpc
+import structlog
+
+from translators.wire.discovery import MalformedRequest
+from translators.wire.resource import ResourceKey
+from xds_server.ads.closing import Closing
+from xds_server.ads.counters import AdsCounters
+from xds_server.ads.limits import AdsLimits, TokenBucket
+from xds_server.ads.throttle import Throttle
+from xds_server.ads.variant import Request, Variant
+from xds_server.identity.peer import Proxy
+from xds_server.protocol import (
+    Acknowledged,
+    ProtocolViolation,
+    Rejected,
+    ResourceState,
+    Response,
+)
+from xds_server.snapshots import Feed, ProxyKey, SnapshotStore
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+_LOGGED_NAMES = 5
+_LOGGED_CHARACTERS = 500
+
+log = structlog.get_logger(__name__)
+
+
+class Stream(Generic[Request]):
+    """The conversation with one proxy, from its first request on.
+
+    ``wake`` must be set by whoever changes what the feed gives.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        variant: Variant[Request],
+        proxy: Proxy,
+        store: SnapshotStore,
+        limits: AdsLimits,
+        counters: AdsCounters,
+    ) -> None:
+        self._context = context
+        self._variant = variant
+        self._session = variant.session(limits.session)
+        self._proxy = proxy
+        self._key = ProxyKey(proxy.waypoint, proxy.bind)
+        self._store = store
+        self._write_timeout = limits.write_timeout
+        self._counters = counters
+        self._wake = asyncio.Event()
+        self._stopping: Closing | None = None
+        patience = limits.throttle_patience
+        self._requests = Throttle(
+            "requests", TokenBucket(limits.requests_per_second, limits.requests_burst), patience
+        )
+        self._rejections = Throttle(
+            "rejections", TokenBucket(limits.nacks_per_second, limits.nacks_burst), patience
+        )
+
+    async def run(self, first: Request) -> None:
+        """Converse until either side ends it. Raises Closing, always."""
+        closing = Closing(grpc.StatusCode.OK)
+        with self._store.attach(self._key, self._wake.set) as feed:
+            self._catch_up(feed)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._read_requests(first))
+                    tasks.create_task(self._write_responses(feed))
+            except* Closing as group:
+                closing = next(each for each in group.exceptions if isinstance(each, Closing))
+        raise closing
+
+    def stop(self, closing: Closing) -> None:
+        """End the conversation after the response that is being written."""
+        self._stopping = closing
+        self._wake.set()
+
+    def state(self) -> Mapping[ResourceKey, ResourceState]:
+        """How far each resource has come."""
+        return self._session.state()
+
+    async def _read_requests(self, first: Request) -> None:
+        request: Request | None = first
+        while request is not None:
+            await self._take_in(request)
+            await self._requests.admit()
+            request = await read_request(self._context, self._variant)
+        raise Closing(grpc.StatusCode.OK)
+
+    async def _take_in(self, request: Request) -> None:
+        self._counters.requests += 1
+        try:
+            verdict = self._session.receive(request)
+        except ProtocolViolation as violation:
+            raise Closing(grpc.StatusCode[violation.code], violation.message) from None
+        self._wake.set()
+        match verdict:
+            case Acknowledged():
+                self._store.acknowledge(self._key, verdict.resources)
+            case Rejected():
+                self._note_rejection(verdict, request.nonce)
+                self._store.reject(self._key, verdict)
+                await self._rejections.admit()
+
+    def _note_rejection(self, rejected: Rejected, nonce: str) -> None:
+        self._counters.count_rejection(rejected.type_url)
+        suspects = rejected.culprits or rejected.resources
+        log.warning(
+            "xds_nack",
+            waypoint=str(self._proxy.waypoint),
+            node_id=legible(self._proxy.node_id),
+            type_url=legible(rejected.type_url),
+            nonce=legible(nonce),
+            resources=[legible(each.key.name) for each in suspects[:_LOGGED_NAMES]],
+            suspects=len(suspects),
+            message=legible(rejected.message),
+        )
+
+    def _catch_up(self, feed: Feed) -> None:
+        """Give the session the latest snapshot. Until there is one it holds all answers."""
+        update = feed.take()
+        if update is not None:
+            self._session.update(update.snapshot, update.changed)
+
+    async def _write_responses(self, feed: Feed) -> None:
+        while True:
+            if self._stopping is not None:
+                raise self._stopping
+            self._catch_up(feed)
+            response = self._session.next_response()
+            if response is None:
+                await self._wake.wait()
+                self._wake.clear()
+            else:
+                await self._write(response)
+
+    async def _write(self, response: Response) -> None:
+        try:
+            async with asyncio.timeout(self._write_timeout):
+                await self._context.write(response.body)
+        except TimeoutError:
+            self._counters.slow_clients_dropped += 1
+            raise Closing(
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                f"the client did not read for {self._write_timeout:g} s",
+            ) from None
+        except (grpc.aio.BaseError, asyncio.InvalidStateError):
+            raise Closing(grpc.StatusCode.OK, "the client went away") from None
+        self._counters.count_response(response)
+
+
+async def read_request(context: Context, variant: Variant[Request]) -> Request | None:
+    """The next request, None after the last one. Raises Closing if it cannot be read."""
+    try:
+        data = await context.read()
+    except (grpc.aio.BaseError, asyncio.InvalidStateError):
+        return None
+    if data is grpc.aio.EOF:
+        return None
+    try:
+        return variant.read(data)
+    except MalformedRequest as error:
+        raise Closing(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
+
+
+def legible(text: str) -> str:
+    """Text of a client, cut and escaped, so that it cannot forge or flood a log."""
+    return text[:_LOGGED_CHARACTERS].encode("unicode_escape").decode("ascii")
