@@ -158,6 +158,7 @@ class HttpSessionPersistence:
     absolute_timeout: str | None = None
     idle_timeout: str | None = None
     cookie_lifetime: str = "Session"
+    cookie_path: str = "/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""From untyped manifests to typed values and problems; bounded, and without exceptions."""

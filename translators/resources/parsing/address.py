@@ -1,0 +1,40 @@
+"""IP addresses in one spelling, so that equal addresses are equal texts."""
+
+import re
+from ipaddress import IPv6Address
+
+from translators.resources.parsing.fields import Fields
+
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
+
+
+def canonical_ip(text: str) -> str | None:
+    """An IPv4 or IPv6 address in its shortest form, without a zone; None if it is none."""
+    if _IPV4.fullmatch(text):
+        return text
+    if ":" not in text or "%" in text:
+        return None
+    try:
+        return str(IPv6Address(text))
+    except ValueError:
+        return None
+
+
+def read_ips(fields: Fields, name: str, limit: int) -> tuple[str, ...]:
+    """A list of IP addresses."""
+    return require_ips(fields, name, fields.texts(name, limit))
+
+
+def require_ips(fields: Fields, name: str, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The addresses in canonical form; complains about ``name`` if one is no IP address."""
+    found = []
+    for text in texts:
+        address = canonical_ip(text)
+        if address is None:
+            fields.complain(
+                name, f"{text[:64]!r} is no IP address", "Write an IPv4 or IPv6 address."
+            )
+        else:
+            found.append(address)
+    return tuple(found)

@@ -1,0 +1,41 @@
+"""Reading GatewayClass and Gateway."""
+
+from translators.resources.gateway import Gateway, GatewayClass, GatewayListener
+from translators.resources.metadata import Metadata
+from translators.resources.parsing import bounds
+from translators.resources.parsing.fields import Fields
+from translators.resources.parsing.metadata import read_label_selector
+
+_SERVICE_ACCOUNT = "gateway.istio.io/service-account"
+
+
+def read_gateway_class(root: Fields, meta: Metadata) -> GatewayClass:
+    """A GatewayClass."""
+    return GatewayClass(meta, root.within("spec").required("controllerName"))
+
+
+def read_gateway(root: Fields, meta: Metadata) -> Gateway:
+    """A Gateway with the addresses that its status reports."""
+    spec, status = root.within("spec"), root.within("status")
+    return Gateway(
+        meta,
+        class_name=spec.required("gatewayClassName"),
+        listeners=spec.each("listeners", bounds.LISTENERS, _read_listener),
+        addresses=status.each(
+            "addresses",
+            bounds.LISTENERS,
+            lambda entry: (entry.text("type", "IPAddress"), entry.required("value")),
+        ),
+        service_account=meta.annotations.get(_SERVICE_ACCOUNT) or meta.name,
+    )
+
+
+def _read_listener(fields: Fields) -> GatewayListener:
+    namespaces = fields.within("allowedRoutes").within("namespaces")
+    return GatewayListener(
+        name=fields.required("name"),
+        port=fields.port(),
+        protocol=fields.required("protocol"),
+        allowed_from=namespaces.text("from", "Same"),
+        allowed_selector=namespaces.part("selector", read_label_selector),
+    )
