@@ -76,7 +76,6 @@ class _Constructor(ABCMeta):
         if not given.keys() <= known.keys():
             raise TypeError(f"{cls.__name__} has no field {', '.join(given.keys() - known)}")
         message: Any = object.__new__(cls)  # type: ignore[arg-type]
-        given["_unknown_fields"] = b""
         message.__dict__ = given
         return message
 
@@ -93,13 +92,15 @@ def _adopt_new_classes() -> None:
 def _adopt(message_class: type[Message]) -> None:
     for field in dataclass_fields(message_class):
         setattr(message_class, field.name, _default(field))
+    message_class._unknown_fields = b""
     setattr(message_class, "_validate", _validate)  # noqa: B010 - mypy refuses the assignment
     setattr(message_class, "__class__", _Constructor)  # noqa: B010
     _adopted.add(message_class)
 
 
 def _validate(message: Message) -> None:
-    """Complete the class before the library looks at it, as the first validated call does."""
+    """Give the library what it looks for in a message: a completed class, unknown fields."""
+    message.__dict__.setdefault("_unknown_fields", b"")
     rebuild_dataclass(type(message))  # type: ignore[arg-type]
     Message._validate(message)
 

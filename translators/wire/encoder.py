@@ -115,23 +115,30 @@ def _writer(message_class: type[Message], name: str, field: FieldMetadata) -> Pa
     """The function that gives a field's bytes, tags included, for a value that is present."""
     if field.map_meta is not None:
         return _map_writer(message_class, name, field.number, *field.map_meta)
-    wire_type, payload = _payload(message_class, name, field)
     if field.repeated and field.proto_type in PACKED_TYPES:
-        return _packed_writer(tag(field.number, WireType.LENGTH), payload)
-    if field.repeated:
-        return _repeated_writer(tag(field.number, wire_type), payload)
-    return _single_writer(tag(field.number, wire_type), payload)
+        return _packed_writer(field)
+    write = _item_writer(message_class, name, field)
+    return _repeated_writer(write) if field.repeated else write
 
 
-def _single_writer(prefix: bytes, payload: Payload) -> Payload:
+def _item_writer(message_class: type[Message], name: str, field: FieldMetadata) -> Payload:
+    """The function that gives the bytes of one value of a field, tag included."""
+    if field.unwrap is not None:
+        return _wrapper_writer(field.number, field.unwrap())
+    if field.proto_type == TYPE_MESSAGE:
+        return _message_writer(message_class, name, field.number)
+    wire_type, payload = PAYLOADS[field.proto_type]
+    prefix = tag(field.number, wire_type)
     return lambda value: prefix + payload(value)
 
 
-def _repeated_writer(prefix: bytes, payload: Payload) -> Payload:
-    return lambda values: b"".join([prefix + payload(value) for value in values])
+def _repeated_writer(write: Payload) -> Payload:
+    return lambda values: b"".join(map(write, values))
 
 
-def _packed_writer(prefix: bytes, payload: Payload) -> Payload:
+def _packed_writer(field: FieldMetadata) -> Payload:
+    prefix = tag(field.number, WireType.LENGTH)
+    _, payload = PAYLOADS[field.proto_type]
     return lambda values: prefix + delimit(b"".join(map(payload, values)))
 
 
@@ -140,8 +147,8 @@ def _map_writer(
 ) -> Payload:
     """A map is a repeated message of a key (1) and a value (2), both always written."""
     prefix = tag(number, WireType.LENGTH)
-    write_key = _writer(message_class, name, key)
-    write_value = _writer(message_class, name, value)
+    write_key = _item_writer(message_class, name, key)
+    write_value = _item_writer(message_class, name, value)
 
     def write(entries: Mapping[Any, Any]) -> bytes:
         return b"".join(
@@ -154,39 +161,31 @@ def _map_writer(
     return write
 
 
-def _payload(
-    message_class: type[Message], name: str, field: FieldMetadata
-) -> tuple[WireType, Payload]:
-    if field.proto_type != TYPE_MESSAGE:
-        return PAYLOADS[field.proto_type]
-    if field.unwrap is not None:
-        return WireType.LENGTH, _wrapper_payload(field.unwrap())
-    return WireType.LENGTH, _message_payload(message_class, name)
-
-
-def _message_payload(message_class: type[Message], name: str) -> Payload:
+def _message_writer(message_class: type[Message], name: str, number: int) -> Payload:
+    prefix = tag(number, WireType.LENGTH)
     expected = member_class(message_class, name)
 
-    def payload(value: Message) -> bytes:
+    def write(value: Message) -> bytes:
         if type(value) is not expected:
             raise TypeError(
                 f"{message_class.__name__}.{name} takes {expected.__name__}, "
                 f"not {type(value).__name__}"
             )
-        return delimit(encode(value))
+        return prefix + delimit(encode(value))
 
-    return payload
+    return write
 
 
-def _wrapper_payload(wrapper: type[Message]) -> Payload:
-    """The payload of a well-known type that the classes show as a plain Python value."""
-    if value_field := proto_fields(wrapper).get("value"):
-        write = _writer(wrapper, "value", value_field)
-        return lambda value: delimit(write(value) if value else b"")
+def _wrapper_writer(number: int, wrapper: type[Message]) -> Payload:
+    """For a well-known type that the classes show as a plain Python value."""
+    prefix = tag(number, WireType.LENGTH)
+    if field := proto_fields(wrapper).get("value"):
+        write_value = _writer(wrapper, "value", field)
+        return lambda value: prefix + delimit(write_value(value) if value else b"")
 
     # Duration and Timestamp: timeouts are few, and converting one is not cheap.
     @lru_cache(maxsize=1024)
-    def payload(value: Any) -> bytes:
-        return delimit(encode(wrapper.from_wrapped(value)))  # type: ignore[attr-defined]
+    def write(value: Any) -> bytes:
+        return prefix + delimit(encode(wrapper.from_wrapped(value)))  # type: ignore[attr-defined]
 
-    return payload
+    return write

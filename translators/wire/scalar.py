@@ -49,7 +49,8 @@ def tag(number: int, wire_type: WireType) -> bytes:
 
 def delimit(body: bytes) -> bytes:
     """The body with its length before it."""
-    return varint(len(body)) + body
+    size = len(body)
+    return (_TABLE[size] if size < _TABLE_SIZE else _long_varint(size)) + body
 
 
 def _bool(value: bool) -> bytes:
