@@ -1,4 +1,4 @@
-"""What goes into and comes out of a session besides requests: limits, responses, verdicts, state."""
+"""What a session is given and what it gives, besides requests: limits, responses, verdicts."""
 
 from dataclasses import dataclass
 
