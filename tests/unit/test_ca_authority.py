@@ -13,6 +13,7 @@ from xds_server.identity.authority import (
     DEFAULT_TTL,
     MAX_TTL,
     MIN_TTL,
+    ROOT_LIFETIME,
     Authority,
     AuthorityError,
     create_authority,
@@ -70,6 +71,17 @@ def test_a_leaf_says_who_it_is_and_may_not_sign() -> None:
         x509.SubjectKeyIdentifier,
         x509.AuthorityKeyIdentifier,
     }
+
+
+def test_the_root_may_sign_certificates_and_do_nothing_else() -> None:
+    root = create_authority(NOW).issuer
+    extensions = {type(e.value): e for e in root.extensions}
+    constraints, usage = extensions[x509.BasicConstraints], extensions[x509.KeyUsage]
+    assert (constraints.value.ca, constraints.value.path_length) == (True, 0)
+    assert (usage.value.key_cert_sign, usage.value.digital_signature) == (True, False)
+    assert constraints.critical
+    assert usage.critical
+    assert root.not_valid_after_utc == NOW + ROOT_LIFETIME
 
 
 def test_the_key_belongs_to_the_leaf_and_is_new_each_time() -> None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tests.support.authorities import NOW, CaSpec, make_ca, write_cacerts
-from xds_server.identity import authority_store, durable_file
+from xds_server.identity import authority_store
 from xds_server.identity.authority import ROOT_LIFETIME, AuthorityError
 from xds_server.identity.authority_store import open_authority
 from xds_server.identity.spiffe import SpiffeId
@@ -100,7 +100,7 @@ def crash_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     for module, name in [
         (authority_store, "create_durably"),
         (authority_store, "sync_directory"),
-        (durable_file.os, "fsync"),
+        (os, "fsync"),
         (Path, "rename"),
         (Path, "replace"),
         (Path, "rmdir"),
@@ -261,9 +261,10 @@ def test_the_key_of_another_ca_is_refused(tmp_path: Path) -> None:
     ("key", "encryption", "words"),
     [
         (ed25519.Ed25519PrivateKey.generate(), NoEncryption(), "not an EC P-256"),
+        (rsa.generate_private_key(65537, 1024), NoEncryption(), "2048"),
         (make_ca(CaSpec()).key, BestAvailableEncryption(b"x"), "unencrypted"),
     ],
-    ids=["ed25519", "encrypted"],
+    ids=["ed25519", "rsa 1024", "encrypted"],
 )
 def test_keys_that_can_not_be_used(tmp_path: Path, key, encryption, words: str) -> None:  # type: ignore[no-untyped-def]
     open_authority(tmp_path, NOW)

@@ -1,6 +1,7 @@
 """``waypost ca``: identities by hand, for trying things out and for clients outside the cluster."""
 
 import re
+import shlex
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,7 +101,6 @@ def _report(out: Path, svid: "Svid") -> None:
     click.echo(f"  {chain}   certificate chain")
     click.echo(f"  {key}   private key: keep it to yourself")
     click.echo(f"  {roots}   roots to trust")
-    click.echo(
-        "Next: openssl s_client -connect HOST:PORT -alpn h2 -verify_return_error"
-        f" -cert {chain} -cert_chain {chain} -key {key} -CAfile {roots}"
-    )
+    files = ("-cert", chain, "-cert_chain", chain, "-key", key, "-CAfile", roots)
+    command = "openssl s_client -connect HOST:PORT -alpn h2 -verify_return_error"
+    click.echo(f"Next: {command} {shlex.join(map(str, files))}")

@@ -195,7 +195,7 @@ def _verifier(roots: tuple[x509.Certificate, ...], now: datetime) -> PolicyBuild
     """RFC 5280 without the Web PKI's extra demands, which the roots of companies often miss."""
     authorities = (
         ExtensionPolicy.permit_all()
-        .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _require_ca)
+        .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
         .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _require_cert_sign)
     )
     return (
@@ -204,13 +204,6 @@ def _verifier(roots: tuple[x509.Certificate, ...], now: datetime) -> PolicyBuild
         .time(now)
         .extension_policies(ca_policy=authorities, ee_policy=ExtensionPolicy.webpki_defaults_ee())
     )
-
-
-def _require_ca(
-    _policy: Policy, _certificate: x509.Certificate, constraints: x509.BasicConstraints
-) -> None:
-    if not constraints.ca:
-        raise ValueError("basicConstraints does not say CA:TRUE")
 
 
 def _require_cert_sign(

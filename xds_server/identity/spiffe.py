@@ -44,7 +44,9 @@ class SpiffeId:
             case [trust_domain, "ns", namespace, "sa", account] if uri.startswith(_SCHEME):
                 return cls(trust_domain, namespace, account)
             case _:
-                raise ValueError(f"{uri!r} is not of the form {_SCHEME}TRUST_DOMAIN/ns/NAME/sa/NAME")
+                raise ValueError(
+                    f"{uri!r} is not of the form {_SCHEME}TRUST_DOMAIN/ns/NAME/sa/NAME"
+                )
 
     def __str__(self) -> str:
         return self.uri
