@@ -1,0 +1,40 @@
+"""Fixtures that every folder of tests may use, and the logs of Envoys beside a failure."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import envoyproc
+from tests.support.certs import CertFolder
+from tests.support.fleet import EchoFleet
+from tests.support.loopback import LoopbackNet
+
+
+@pytest.fixture(scope="session")
+def net() -> Iterator[LoopbackNet]:
+    """A loopback /24 of this session alone."""
+    network = LoopbackNet()
+    yield network
+    network.close()
+
+
+@pytest.fixture(scope="session")
+def certs(tmp_path_factory: pytest.TempPathFactory) -> CertFolder:
+    """A certificate authority and the SVIDs that it issues on demand."""
+    return CertFolder(tmp_path_factory.mktemp("certs"))
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Iterator[EchoFleet]:
+    """Echo applications; tests add the pods they need."""
+    with EchoFleet() as echoes:
+        yield echoes
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.failed:
+        for envoy in envoyproc.running:
+            report.sections.append((f"log of Envoy {envoy.name}", envoy.log_tail()))
+    return report
