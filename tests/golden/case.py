@@ -1,0 +1,110 @@
+"""A golden case: a folder with ``input.yaml`` and what it must become, one file a type."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from translators.compiler import Compiler
+from translators.ir.listener import ConnectTerminate
+from translators.ir.waypoint import Mesh
+from translators.resources import parse
+from translators.wire import Resource, TypeUrl
+from translators.wire.reading import readable
+from translators.world import Change
+from translators.xds import render
+
+CASES = Path(__file__).parent
+FILES = {
+    TypeUrl.LISTENER: "listeners.yaml",
+    TypeUrl.ROUTE: "routes.yaml",
+    TypeUrl.CLUSTER: "clusters.yaml",
+    TypeUrl.ENDPOINT: "endpoints.yaml",
+}
+MESH = Mesh()
+
+
+@dataclass(frozen=True)
+class Case:
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return str(self.folder.relative_to(CASES))
+
+    def changes(self) -> list[Change]:
+        text = (self.folder / "input.yaml").read_text()
+        parsed = [parse(document) for document in yaml.safe_load_all(text) if document]
+        return [Change(item.value.key, item.value) for item in parsed if item.value is not None]
+
+    def expected_files(self) -> set[Path]:
+        return {path for path in self.folder.glob("*.yaml") if path.name != "input.yaml"}
+
+
+def all_cases() -> Iterator[Case]:
+    for path in sorted(CASES.glob("**/input.yaml")):
+        yield Case(path.parent)
+
+
+def compiled(changes: list[Change]) -> Compiler:
+    compiler = Compiler(MESH)
+    compiler.apply(changes)
+    return compiler
+
+
+def resources(compiler: Compiler) -> dict[str, list[Resource]]:
+    """What every waypoint's Envoys get, by the waypoint's name, sorted by key."""
+    terminate = render(ConnectTerminate("0.0.0.0:15008", MESH.trust_domains))
+    return {
+        str(name): sorted(
+            [terminate, *compiler.resources(name).values()], key=lambda item: item.key
+        )
+        for name in compiler.waypoints()
+    }
+
+
+def outputs(case: Case) -> dict[str, str]:
+    """The content of each expected file, by file name; empty ones are left out."""
+    compiler = compiled(case.changes())
+    hidden = frozenset() if case.name == "waypoint/empty" else static_versions()
+    by_file: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+    for waypoint, found in resources(compiler).items():
+        for resource in found:
+            if resource.version in hidden:
+                continue
+            file = by_file.setdefault(FILES[resource.key.type_url], {})
+            file.setdefault(waypoint, []).append(without_type(readable(resource)))
+    texts = {name: to_yaml(content) for name, content in by_file.items()}
+    texts["conditions.yaml"] = to_yaml([describe(item) for item in compiler.conditions()])
+    return texts
+
+
+@cache
+def static_versions() -> frozenset[str]:
+    """What even a waypoint without services has: shown by the case ``waypoint/empty`` alone."""
+    empty = Case(CASES / "waypoint" / "empty")
+    found = resources(compiled(empty.changes()))
+    return frozenset(item.version for items in found.values() for item in items)
+
+
+def without_type(content: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name != "@type"}
+
+
+def describe(condition: Any) -> dict[str, Any]:
+    shown = {
+        "object": str(condition.origin),
+        "scope": condition.scope,
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": condition.message,
+    }
+    return {name: value for name, value in shown.items() if value != ""}
+
+
+def to_yaml(content: Any) -> str:
+    return yaml.safe_dump(content, sort_keys=False, width=100, allow_unicode=True)

@@ -1,0 +1,108 @@
+"""The admin port."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from translators.ir.waypoint import WaypointName
+from translators.wire import Snapshot
+from xds_server.admin.config_dump import config_dump
+from xds_server.ads import AdsCounters, StreamRegistry, StreamStatus
+from xds_server.snapshots import SnapshotStore
+
+_PAGES = {
+    "/": "this list",
+    "/healthz": "whether the process answers",
+    "/readyz": "whether a first configuration can be served",
+    "/config_dump?waypoint=ns/name": "what a waypoint is served, in Envoy's own shape",
+    "/syncz": "the connected proxies",
+    "/problems": "what was wrong with the objects that were read",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSite:
+    """What the pages show.
+
+    ``preview`` gives the snapshot of a waypoint nobody has asked for yet, None if there is no
+    such waypoint; ``problems`` gives JSON values.
+    """
+
+    store: SnapshotStore
+    registry: StreamRegistry
+    counters: AdsCounters
+    ready: Callable[[], bool]
+    preview: Callable[[WaypointName], Snapshot | None]
+    problems: Callable[[], list[Mapping[str, Any]]]
+
+    def application(self) -> web.Application:
+        """The pages as an aiohttp application."""
+        application = web.Application()
+        application.add_routes(
+            [
+                web.get("/", self._index),
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/config_dump", self._config_dump),
+                web.get("/syncz", self._syncz),
+                web.get("/problems", self._problems),
+            ]
+        )
+        return application
+
+    async def _index(self, _: web.Request) -> web.Response:
+        return web.Response(text="".join(f"{path:32}{says}\n" for path, says in _PAGES.items()))
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        if self.ready():
+            return web.Response(text="ready\n")
+        return web.Response(status=503, text="the manifests have not been read yet\n")
+
+    async def _problems(self, _: web.Request) -> web.Response:
+        return web.json_response(self.problems())
+
+    async def _syncz(self, _: web.Request) -> web.Response:
+        return web.json_response([_describe(stream) for stream in self.registry.streams()])
+
+    async def _config_dump(self, request: web.Request) -> web.Response:
+        try:
+            waypoint = WaypointName.parse(request.query.get("waypoint", ""))
+        except ValueError:
+            raise web.HTTPBadRequest(text="say which: ?waypoint=namespace/name\n") from None
+        snapshot = self._snapshot(waypoint)
+        if snapshot is None:
+            raise web.HTTPNotFound(text=f"there is no waypoint {waypoint}\n")
+        streams = [
+            stream for stream in self.registry.streams() if stream.proxy.waypoint == waypoint
+        ]
+        configs = []
+        for section in config_dump(snapshot, streams, self.store.rejections(waypoint)):
+            configs.append(section)
+            await asyncio.sleep(0)  # a large dump must not hold up the proxies
+        return web.json_response({"configs": configs})
+
+    def _snapshot(self, waypoint: WaypointName) -> Snapshot | None:
+        """What its proxies are served; they may listen on several addresses, one is shown."""
+        for key in self.store.keys():
+            if key.waypoint == waypoint and (served := self.store.served(key)) is not None:
+                return served
+        return self.preview(waypoint)
+
+
+def _describe(stream: StreamStatus) -> dict[str, Any]:
+    states = stream.state().values()
+    return {
+        "waypoint": str(stream.proxy.waypoint),
+        "node": stream.proxy.node_id,
+        "peer": stream.peer,
+        "protocol": stream.variant,
+        "connected_at": stream.connected_at.isoformat(),
+        "resources": len(states),
+        "synced": all(state.sent == state.acked and not state.error for state in states),
+    }
