@@ -1,0 +1,1 @@
+"""Where objects come from: a cluster, or a folder of files. Each source feeds the same sink."""
