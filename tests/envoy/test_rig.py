@@ -157,6 +157,9 @@ class TestStandIn:
                 await http1_request(stream, "GET", "/")
         failures = await rig.ztunnel_envoy.stats(r"ssl\.fail_verify_san$")
         assert sum(failures.values()) >= 1
+        await rig.ztunnel_envoy.wait_until(
+            lambda: f"to {rig.http}: UF" in rig.ztunnel_envoy.log(), "telling the reason"
+        )
 
 
 class TestPodSide:
@@ -321,6 +324,40 @@ class TestPythonClient:
         assert set(load.outcome.statuses) == {200}
         assert set(load.outcome.pods) == {rig.app.ip}
         assert load.outcome.failures == []
+
+
+class TestDrain:
+    """The HBONE client outlives a graceful GOAWAY, as ztunnel does."""
+
+    async def test_tunnels_go_on_while_the_waypoint_drains(
+        self, rig: Rig, certs: CertFolder, net: LoopbackNet, tmp_path: Path
+    ) -> None:
+        ip = net.ip(24)
+        config = static_waypoint(
+            ip,
+            certs.svid("demo", "waypoint"),
+            certs.root,
+            http=(rig.http, Address(rig.app.ip, 8080)),
+            h2c=(rig.h2c, Address(rig.app.ip, 8081)),
+            tcp=(rig.tcp, Address(rig.app.ip, 9000)),
+        )
+        waypoint = Waypoint(Address(ip, 15008), rig.waypoint.identity)
+        arguments = ("--drain-time-s", "30", "--drain-strategy", "immediate")
+        async with (
+            await EnvoyProcess.start(config, tmp_path, "draining", *arguments) as envoy,
+            HboneConnection(waypoint, rig.svid, rig.root) as connection,
+        ):
+            tunnel = await connection.connect(str(rig.tcp))
+            await tunnel.readuntil(b"\n")
+            await envoy.drain()
+            # Envoy says GOAWAY with the next CONNECT, which it still serves.
+            last = await connection.connect(str(rig.http))
+            assert (await http1_request(last, "GET", "/")).status == 200
+            assert connection.http2.goaway
+            await tunnel.write(b"still here")
+            assert await tunnel.readexactly(10) == b"still here"
+            with pytest.raises(StreamClosedError):
+                await connection.connect(str(rig.http))
 
 
 class TestEnvoyProcess:

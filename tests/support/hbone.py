@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.support.http2 import Http2Connection, Http2Stream
-from tests.support.stream import DEFAULT_TIMEOUT_S, StreamClosedError, TcpStream
+from tests.support.stream import DEFAULT_TIMEOUT_S, TcpStream
 from xds_server.demo.ztunnel import SvidFiles, Waypoint
 
 Tunnel = Http2Stream
@@ -56,8 +56,8 @@ class HboneConnection:
         await self.http2.__aexit__(*exc_info)
 
     async def connect(self, authority: str, headers: Sequence[tuple[str, str]] = ()) -> Tunnel:
-        """A tunnel to ``authority`` (``ip:port``). Raises ConnectRefusedError, StreamClosedError
-        or TimeoutError.
+        """A tunnel to ``authority`` (``ip:port``). Raises ConnectRefusedError, StreamClosedError,
+        TimeoutError, or h2's TooManyStreamsError.
         """
         pseudo = [(":method", "CONNECT"), (":authority", authority)]
         tunnel = await self.http2.open([*pseudo, *headers])
@@ -101,12 +101,3 @@ def _uri_names(connection: ssl.SSLObject) -> tuple[str, ...]:
     certificate = connection.getpeercert() or {}
     names: Sequence[tuple[str, str]] = certificate.get("subjectAltName", ())  # type: ignore[assignment]
     return tuple(value for kind, value in names if kind == "URI")
-
-
-__all__ = [
-    "ConnectRefusedError",
-    "HboneConnection",
-    "StreamClosedError",
-    "Tunnel",
-    "WrongIdentityError",
-]

@@ -65,13 +65,12 @@ class Http2Stream(ByteStream):
 
     async def write(self, data: bytes) -> None:
         view = memoryview(data)
-        async with asyncio.timeout(self.timeout):
-            while view:
-                self._raise_error()
-                sent = self._owner.send_data(self._id, view)
-                view = view[sent:]
-                if not sent:
-                    await self._owner.progress()
+        while view:
+            self._raise_error()
+            sent = self._owner.send_data(self._id, view)
+            view = view[sent:]
+            if not sent:
+                await self._window()
 
     async def write_eof(self) -> None:
         self._raise_error()
@@ -79,6 +78,12 @@ class Http2Stream(ByteStream):
 
     async def close(self) -> None:
         self._owner.reset(self._id)
+
+    async def _window(self) -> None:
+        """Wait until this stream may send again."""
+        async with asyncio.timeout(self.timeout):
+            while self._error is None and not self._owner.window(self._id):
+                await self._owner.progress()
 
     def on_event(self, event: h2.events.Event) -> None:
         match event:
@@ -176,15 +181,19 @@ class Http2Connection:
 
     def send_data(self, stream_id: int, data: memoryview) -> int:
         """Send as much of ``data`` as the peer's windows take now; how much that was."""
+        size = min(self.window(stream_id), self._h2.max_outbound_frame_size, len(data))
+        if size:
+            self._h2.send_data(stream_id, bytes(data[:size]))
+            self._to_send.set()
+        return size
+
+    def window(self, stream_id: int) -> int:
+        """How many bytes the peer takes now on a stream. Raises StreamClosedError."""
         try:
-            window = self._h2.local_flow_control_window(stream_id)
-            size = min(window, self._h2.max_outbound_frame_size, len(data))
-            if size > 0:
-                self._h2.send_data(stream_id, bytes(data[:size]))
+            # A peer that lowers its initial window can make this negative (RFC 9113 6.9.2).
+            return max(self._h2.local_flow_control_window(stream_id), 0)
         except h2.exceptions.ProtocolError as error:
             raise StreamClosedError(f"not open for sending: {error}") from error
-        self._to_send.set()
-        return max(size, 0)
 
     def end_stream(self, stream_id: int) -> None:
         with suppress(h2.exceptions.ProtocolError):

@@ -93,6 +93,7 @@ def _outbound_listener(client: Client) -> JsonObject:
         "cluster": _tunnel_name(client),
         "idle_timeout": "0s",
         "tunneling_config": {"hostname": str(client.destination)},
+        "access_log": [_failure_log(client)],
     }
     return {
         "name": f"outbound|{client.listen}",
@@ -109,6 +110,18 @@ def _outbound_listener(client: Client) -> JsonObject:
             }
         ],
     }
+
+
+def _failure_log(client: Client) -> JsonObject:
+    """A line on stdout for each tunnel that could not be opened, or broke, and why."""
+    reason = "%RESPONSE_FLAGS% %UPSTREAM_TRANSPORT_FAILURE_REASON%"
+    line = f"[%START_TIME%] {client.svid.uri} to {client.destination}: {reason}\n"
+    log = _extension(
+        "envoy.access_loggers.stdout",
+        "extensions.access_loggers.stream.v3.StdoutAccessLog",
+        {"log_format": {"text_format_source": {"inline_string": line}}},
+    )
+    return {**log, "filter": {"response_flag_filter": {}}}
 
 
 def _tunnel_name(client: Client) -> str:
