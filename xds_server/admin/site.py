@@ -89,7 +89,7 @@ class AdminSite:
 
     def _snapshot(self, waypoint: WaypointName) -> Snapshot | None:
         """What its proxies are served; they may listen on several addresses, one is shown."""
-        for key in self.store.keys():
+        for key in self.store.attached():
             if key.waypoint == waypoint and (served := self.store.served(key)) is not None:
                 return served
         return self.preview(waypoint)

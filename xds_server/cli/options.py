@@ -1,0 +1,70 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def mesh_options(command: F) -> F:
+    """Add ``--trust-domain``, ``--cluster-domain`` and ``--root-namespace``, given as ``mesh``."""
+
+    @wraps(command)
+    def with_mesh(
+        trust_domain: str,
+        trust_domain_alias: tuple[str, ...],
+        cluster_domain: str,
+        root_namespace: str,
+        **others: Any,
+    ) -> Any:
+        from translators.ir.waypoint import Mesh  # noqa: PLC0415 -- keeps --help instant
+
+        mesh = Mesh(trust_domain, trust_domain_alias, cluster_domain, root_namespace)
+        return command(mesh=mesh, **others)
+
+    decorated: Any = with_mesh
+    for option in (
+        click.option(
+            "--root-namespace",
+            default="istio-system",
+            show_default=True,
+            envvar="WAYPOST_ROOT_NAMESPACE",
+            help="Where mesh-wide policies live.",
+        ),
+        click.option(
+            "--cluster-domain",
+            default="cluster.local",
+            show_default=True,
+            envvar="WAYPOST_CLUSTER_DOMAIN",
+            help="The DNS suffix of services.",
+        ),
+        click.option(
+            "--trust-domain-alias",
+            multiple=True,
+            envvar="WAYPOST_TRUST_DOMAIN_ALIASES",
+            help="Another trust domain whose identities count as ours. Repeatable.",
+        ),
+        click.option(
+            "--trust-domain",
+            default="cluster.local",
+            show_default=True,
+            envvar="WAYPOST_TRUST_DOMAIN",
+            help="The trust domain of all identities.",
+        ),
+    ):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+manifests_option = click.option(
+    "-f",
+    "--filename",
+    "manifests",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A folder of manifests, a file, or - for standard input.",
+)

@@ -1,0 +1,172 @@
+"""``waypost serve``: everything that runs, under one task group."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+from translators.compiler import Compiler
+from translators.xds.names import CERTIFICATE, TRUST_BUNDLE
+
+from translators.ir.secret import Certificate, TrustBundle
+from translators.ir.waypoint import Mesh, WaypointName
+from translators.wire import Snapshot
+from translators.world import Change
+from xds_server.admin import AdminSite
+from xds_server.ads import AdsServer, AdsService
+from xds_server.identity.authority import Authority
+from xds_server.identity.authority_store import open_authority
+from xds_server.identity.peer import LoopbackAuthenticator, split_address
+from xds_server.identity.rotation import RotatingSvids
+from xds_server.identity.spiffe import SpiffeId
+from xds_server.serving.publisher import Publisher
+from xds_server.snapshots import SnapshotStore
+from xds_server.sources.files import FilesSource
+from xds_server.sources.source import SourceProblem
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a server is told at its start. Addresses are ``ip:port``; port 0 takes a free one."""
+
+    manifests: Path
+    ca_dir: Path
+    xds_address: str
+    admin_address: str
+    mesh: Mesh
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a server that has started can be reached."""
+
+    xds: str
+    admin: str
+
+
+class Server:
+    """A control plane for the waypoints of one folder of manifests."""
+
+    def __init__(self, settings: Settings, authority: Authority) -> None:
+        self._settings = settings
+        self._authority = authority
+        self._compiler = Compiler(settings.mesh)
+        self._store = SnapshotStore()
+        self._source = FilesSource(settings.manifests)
+        self._svids = RotatingSvids(authority, _now, self._renewed)
+        self._publisher = Publisher(self._compiler, self._store, self._secrets)
+        self._ads = AdsService(self._store, LoopbackAuthenticator())
+        self._synced = asyncio.Event()
+        self._reported: frozenset[SourceProblem] = frozenset()
+
+    async def run(self, started: Callable[[Addresses], None]) -> None:
+        """Serve until cancelled. Raises OSError or RuntimeError if an address can't be used.
+
+        xDS is served only once all manifests have been read: an Envoy that comes back must never
+        be told that something it has is gone, only because it has not been read yet.
+        """
+        ads = AdsServer(self._ads)
+        port = ads.listen_plaintext(self._settings.xds_address)
+        async with self._admin() as admin:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._source.run(self._changed, self._all_read))
+                    tasks.create_task(self._publisher.run())
+                    tasks.create_task(self._svids.run())
+                    await self._synced.wait()
+                    await ads.start()
+                    started(Addresses(_with_port(self._settings.xds_address, port), admin))
+            finally:
+                await ads.stop()
+
+    @asynccontextmanager
+    async def _admin(self) -> AsyncIterator[str]:
+        host, port = split_address(self._settings.admin_address)
+        site = AdminSite(
+            self._store,
+            self._ads.registry,
+            self._ads.counters,
+            self._synced.is_set,
+            self._preview,
+            self._problems,
+        )
+        runner = web.AppRunner(site.application(), access_log=None)
+        await runner.setup()
+        try:
+            listener = web.TCPSite(runner, host, port)
+            await listener.start()
+            yield _with_port(self._settings.admin_address, runner.addresses[0][1])
+        finally:
+            await runner.cleanup()
+
+    def _changed(self, changes: Sequence[Change]) -> None:
+        self._publisher.apply(changes)
+        self._report_problems()
+
+    def _all_read(self) -> None:
+        self._report_problems()
+        self._synced.set()
+
+    def _report_problems(self) -> None:
+        """Log what has become wrong since the last look, once."""
+        current = frozenset(self._source.problems())
+        for problem in sorted(current - self._reported, key=str):
+            _log.warning("manifest problem", file=problem.file, problem=str(problem))
+        self._reported = current
+
+    def _secrets(self, waypoint: WaypointName, account: str) -> tuple[Certificate, TrustBundle]:
+        identity = SpiffeId(self._settings.mesh.trust_domain, waypoint.namespace, account)
+        svid = self._svids.get(identity)
+        roots = self._authority.trust_bundle()
+        return (
+            Certificate(CERTIFICATE, svid.chain, svid.key),
+            TrustBundle(TRUST_BUNDLE, roots),
+        )
+
+    def _renewed(self, identities: frozenset[SpiffeId]) -> None:
+        namespaces = {identity.namespace for identity in identities}
+        self._publisher.refresh(
+            waypoint for waypoint in self._compiler.waypoints() if waypoint.namespace in namespaces
+        )
+
+    def _preview(self, waypoint: WaypointName) -> Snapshot | None:
+        if not self._compiler.serves(waypoint):
+            return None
+        return Snapshot.of(self._compiler.resources(waypoint).values())
+
+    def _problems(self) -> list[Mapping[str, Any]]:
+        return [{"file": problem.file, "problem": str(problem)} for problem in self._reported]
+
+
+async def serve(settings: Settings, started: Callable[[Addresses], None]) -> None:
+    """Run a server until SIGTERM or SIGINT.
+
+    Raises AuthorityError if the CA can't be used, InsecureAddress, OSError or RuntimeError if an
+    address can't.
+    """
+    authority = open_authority(settings.ca_dir, _now())
+    server = asyncio.ensure_future(Server(settings, authority).run(started))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.cancel)
+    try:
+        await server
+    except asyncio.CancelledError:
+        _log.info("stopped")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _with_port(address: str, port: int) -> str:
+    """The address with the port that was really taken."""
+    return address if address.startswith("unix") else f"{address.rpartition(':')[0]}:{port}"
