@@ -350,7 +350,7 @@ def test_observers_hear_of_the_first_and_last_stream_and_of_rejections(
         ("rejections", SHOP),
         ("detached", KEY),
     ]
-    assert store.keys() == ()
+    assert store.attached() == ()
 
 
 def test_an_observer_may_publish_at_once(store: SnapshotStore) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,11 +84,10 @@ class AdsService:
             try:
                 await self._converse(context, variant, places)
             except Closing as closing:
-                if closing.code is not grpc.StatusCode.OK:
-                    await context.abort(closing.code, closing.message)
+                await _end(context, closing)
             except Exception:
                 log.exception("xds_stream_failed", peer=context.peer())
-                await context.abort(grpc.StatusCode.INTERNAL, "internal error")
+                await _end(context, Closing(grpc.StatusCode.INTERNAL, "internal error"))
 
     async def _converse(
         self, context: Context, variant: Variant[Request], places: ExitStack
@@ -104,6 +103,8 @@ class AdsService:
             self.counters.streams_refused += 1
             log.warning("xds_stream_refused", peer=context.peer(), reason=closing.message)
             raise
+        # At once, because gRPC cannot end a call whose first write is still under way.
+        await context.send_initial_metadata(())
         stream = Stream(context, variant, proxy, self._store, self.limits, self.counters)
         with self._listed(
             stream,
@@ -153,6 +154,13 @@ class AdsService:
             del self._streams[id(stream)]
             self.counters.streams_open -= 1
             bound.info("xds_stream_closed", reason=reason)
+
+
+async def _end(context: Context, closing: Closing) -> None:
+    """Give the call its status; returns when the client has it or has gone."""
+    if closing.code is not grpc.StatusCode.OK:
+        with suppress(grpc.aio.InternalError):
+            await context.abort(closing.code, closing.message)
 
 
 def _shutting_down() -> Closing:

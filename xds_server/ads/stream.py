@@ -11,8 +11,9 @@ from typing import Any, Generic, TypeAlias
 import grpc
 import structlog
 
-from translators.wire.discovery import MalformedRequest
-from translators.wire.resource import ResourceKey
+from translators.wire.discovery import DeltaRequest, MalformedRequest
+from translators.wire.resource import ResourceKey, TypeUrl
+from translators.wire.snapshot import Snapshot
 from xds_server.ads.closing import Closing
 from xds_server.ads.counters import AdsCounters
 from xds_server.ads.limits import AdsLimits, TokenBucket
@@ -30,6 +31,7 @@ from xds_server.snapshots import Feed, ProxyKey, SnapshotStore
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
+_KNOWN_TYPES = frozenset(TypeUrl)
 _LOGGED_NAMES = 5
 _LOGGED_CHARACTERS = 500
 
@@ -37,10 +39,7 @@ log = structlog.get_logger(__name__)
 
 
 class Stream(Generic[Request]):
-    """The conversation with one proxy, from its first request on.
-
-    ``wake`` must be set by whoever changes what the feed gives.
-    """
+    """The conversation with one proxy, from its first request on."""
 
     def __init__(
         self,
@@ -61,6 +60,7 @@ class Stream(Generic[Request]):
         self._counters = counters
         self._wake = asyncio.Event()
         self._stopping: Closing | None = None
+        self._reported: dict[ResourceKey, str] = {}
         patience = limits.throttle_patience
         self._requests = Throttle(
             "requests", TokenBucket(limits.requests_per_second, limits.requests_burst), patience
@@ -73,7 +73,6 @@ class Stream(Generic[Request]):
         """Converse until either side ends it. Raises Closing, always."""
         closing = Closing(grpc.StatusCode.OK)
         with self._store.attach(self._key, self._wake.set) as feed:
-            self._catch_up(feed)
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._read_requests(first))
@@ -105,6 +104,7 @@ class Stream(Generic[Request]):
             verdict = self._session.receive(request)
         except ProtocolViolation as violation:
             raise Closing(grpc.StatusCode[violation.code], violation.message) from None
+        self._note_reported(request)
         self._wake.set()
         match verdict:
             case Acknowledged():
@@ -113,6 +113,20 @@ class Stream(Generic[Request]):
                 self._note_rejection(verdict, request.nonce)
                 self._store.reject(self._key, verdict)
                 await self._rejections.admit()
+
+    def _note_reported(self, request: Request) -> None:
+        """What a client brings from another stream it has accepted there."""
+        if isinstance(request, DeltaRequest) and request.type_url in _KNOWN_TYPES:
+            type_url = TypeUrl(request.type_url)
+            for name, version in request.initial_versions.items():
+                self._reported[ResourceKey(type_url, name)] = version
+
+    def _credit_reported(self, snapshot: Snapshot) -> None:
+        """So a restarted server knows the last good content, without anything being sent."""
+        reported, self._reported = self._reported, {}
+        current = ((snapshot.get(key), version) for key, version in reported.items())
+        held = [each for each, version in current if each is not None and each.version == version]
+        self._store.acknowledge(self._key, held)
 
     def _note_rejection(self, rejected: Rejected, nonce: str) -> None:
         self._counters.count_rejection(rejected.type_url)
@@ -133,6 +147,8 @@ class Stream(Generic[Request]):
         update = feed.take()
         if update is not None:
             self._session.update(update.snapshot, update.changed)
+        if self._reported and feed.snapshot is not None:
+            self._credit_reported(feed.snapshot)
 
     async def _write_responses(self, feed: Feed) -> None:
         while True:

@@ -126,7 +126,7 @@ class SnapshotStore:
                     found.add(rejection)
         return tuple(sorted(found, key=lambda rejection: (rejection.key, rejection.version)))
 
-    def keys(self) -> tuple[ProxyKey, ...]:
+    def attached(self) -> tuple[ProxyKey, ...]:
         """The keys that any stream follows."""
         return tuple(key for known in self._waypoints.values() for key in known.served)
 
