@@ -187,6 +187,15 @@ class TestPodSide:
                 await connection.connect(f"{rig.app.ip}:{free_port(rig.app.ip)}")
         assert refusal.value.status == 503
 
+    async def test_it_lets_nobody_in_without_a_certificate_of_the_mesh(
+        self, rig: Rig, certs: CertFolder, tmp_path: Path
+    ) -> None:
+        pod = Waypoint(Address(rig.app.ip, 15008), certs.svid("demo", "app").uri)
+        for svid in (None, CertFolder(tmp_path).svid("demo", "waypoint")):
+            with pytest.raises((StreamClosedError, ssl.SSLError, ConnectionError)):
+                async with HboneConnection(pod, svid, rig.root) as connection:
+                    await connection.connect(f"{rig.app.ip}:8080")
+
 
 def pod_connection(rig: Rig, certs: CertFolder) -> HboneConnection:
     pod = Waypoint(Address(rig.app.ip, 15008), certs.svid("demo", "app").uri)

@@ -265,8 +265,9 @@ class Http2Connection:
         if stream is not None:
             stream.on_event(event)
         if isinstance(event, h2.events.DataReceived):
-            read_later = 0 if stream is None else len(event.data)
-            self.acknowledge(event.stream_id, event.flow_controlled_length - read_later)
+            # The data is acknowledged when it is read; h2 itself does so for streams that are gone.
+            padding = event.flow_controlled_length - len(event.data)
+            self.acknowledge(event.stream_id, padding)
 
     async def _send(self) -> None:
         try:
