@@ -20,6 +20,7 @@ OTHERS = 200  # files that lie beside the one that changes
 
 
 def manifest(name: str, port: int) -> str:
+    """A Service with one port."""
     return (
         "apiVersion: v1\nkind: Service\n"
         f"metadata: {{name: {name}}}\nspec: {{ports: [{{port: {port}}}]}}\n"
@@ -27,10 +28,11 @@ def manifest(name: str, port: int) -> str:
 
 
 async def measure(root: Path, rounds: int) -> dict[str, float]:
+    """Change one file again and again, then sit idle."""
     arrived: asyncio.Queue[float] = asyncio.Queue()
     synced = asyncio.Event()
 
-    def sink(changes: Sequence[Change]) -> None:
+    def sink(_changes: Sequence[Change]) -> None:
         arrived.put_nowait(time.perf_counter())
 
     async with asyncio.TaskGroup() as group:
@@ -52,6 +54,7 @@ async def measure(root: Path, rounds: int) -> dict[str, float]:
 
 
 async def change_once(root: Path, index: int, arrived: asyncio.Queue[float]) -> float:
+    """The latency of one change, in milliseconds."""
     draft = root / ".draft"
     draft.write_text(manifest("changing", 1 + index % 60_000))
     start = time.perf_counter()
@@ -62,6 +65,7 @@ async def change_once(root: Path, index: int, arrived: asyncio.Queue[float]) -> 
 
 
 async def idle_cpu(seconds: float = 3.0) -> float:
+    """The share of one core that an idle watch takes."""
     before = resource.getrusage(resource.RUSAGE_SELF)
     await asyncio.sleep(seconds)
     after = resource.getrusage(resource.RUSAGE_SELF)
@@ -69,6 +73,7 @@ async def idle_cpu(seconds: float = 3.0) -> float:
 
 
 def main() -> None:
+    """Measure in a folder of its own, and print the figures."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
