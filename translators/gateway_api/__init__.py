@@ -1,0 +1,32 @@
+"""Gateway API: from Kubernetes objects to the model of a waypoint, and conditions for its users."""
+
+from translators.gateway_api.assembly import Assembly, assemble
+from translators.gateway_api.binding import (
+    Bound,
+    NotBound,
+    bound_services,
+    identity_of,
+    is_waypoint,
+    waypoint_of,
+    waypoints,
+)
+from translators.gateway_api.endpoints import Destination, endpoint_set
+from translators.gateway_api.indexes import INDEXES
+from translators.gateway_api.services import ServiceConfig, translate_service
+
+__all__ = [
+    "INDEXES",
+    "Assembly",
+    "Bound",
+    "Destination",
+    "NotBound",
+    "ServiceConfig",
+    "assemble",
+    "bound_services",
+    "endpoint_set",
+    "identity_of",
+    "is_waypoint",
+    "translate_service",
+    "waypoint_of",
+    "waypoints",
+]

@@ -1,0 +1,166 @@
+"""A waypoint put together from what its services add to it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from translators.gateway_api.endpoints import Destination
+from translators.gateway_api.services import (
+    MAIN_INTERNAL,
+    MAIN_INTERNAL_SNIFF,
+    ServiceConfig,
+)
+from translators.ir import Node
+from translators.ir.cluster import InternalCluster, OriginateCluster
+from translators.ir.condition import Condition
+from translators.ir.listener import (
+    ConnectHost,
+    ConnectOriginate,
+    ConnectTable,
+    InternalListener,
+    PortBinding,
+)
+from translators.ir.origin import Origin
+from translators.ir.waypoint import Mesh
+
+Claim = tuple[str, int]
+"""A virtual IP and a port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """All resources of a waypoint but its endpoints and secrets and the listener of its tunnels.
+
+    ``destinations`` are the clusters whose endpoints must be sent as well.
+    """
+
+    nodes: tuple[Node, ...]
+    destinations: tuple[Destination, ...]
+    conditions: tuple[Condition, ...]
+
+
+def assemble(mesh: Mesh, configs: Iterable[ServiceConfig]) -> Assembly:
+    """Put a waypoint together. The result does not depend on the order of the configs.
+
+    Where two services have the same address and port, the older one keeps it, on equal age the
+    one whose namespace and name come first.
+    """
+    given = sorted(configs, key=lambda config: (config.created, config.service))
+    owners = _owners(given)
+    kept = [_without_lost(config, owners) for config in given]
+    clusters = {cluster.name: cluster for config in kept for cluster in config.clusters}
+    return Assembly(
+        nodes=(
+            *_infrastructure(mesh),
+            *_internal_listeners(kept),
+            _connect_table(kept),
+            *(table for config in kept for table in config.tables),
+            *(clusters[name] for name in sorted(clusters)),
+        ),
+        destinations=tuple(sorted({one for config in kept for one in config.destinations})),
+        conditions=tuple(
+            condition
+            for config in given
+            for condition in (*config.conditions, *_conflicts(config, owners))
+        ),
+    )
+
+
+def _infrastructure(mesh: Mesh) -> Iterator[Node]:
+    """What every waypoint has, with or without services."""
+    yield ConnectOriginate()
+    yield OriginateCluster(mesh.trust_domains)
+    for name in (MAIN_INTERNAL, MAIN_INTERNAL_SNIFF):
+        yield InternalCluster(name, name)
+
+
+def _internal_listeners(configs: list[ServiceConfig]) -> Iterator[InternalListener]:
+    """The listeners that have something to serve: Envoy refuses one without filter chains."""
+    bindings = [binding for config in configs for binding in config.bindings]
+    declared = tuple(one for one in bindings if not _is_sniffed(one))
+    sniffed = tuple(one for one in bindings if _is_sniffed(one))
+    if declared:
+        yield InternalListener(MAIN_INTERNAL, declared, sniff=False)
+    if sniffed:
+        yield InternalListener(MAIN_INTERNAL_SNIFF, sniffed, sniff=True)
+
+
+def _is_sniffed(binding: PortBinding) -> bool:
+    return binding.http is not None and binding.tcp is not None
+
+
+def _connect_table(configs: list[ServiceConfig]) -> ConnectTable:
+    origins = (_origin(config) for config in configs if config.connect_hosts)
+    return ConnectTable(
+        hosts=tuple(host for config in configs for host in config.connect_hosts),
+        requires_tables=tuple(table.name for config in configs for table in config.tables),
+        origins=tuple(origins),
+    )
+
+
+def _owners(configs: list[ServiceConfig]) -> dict[Claim, ServiceConfig]:
+    """Who gets which address and port: the first that claims it."""
+    owners: dict[Claim, ServiceConfig] = {}
+    for config in configs:
+        for claim in _claims(config):
+            owners.setdefault(claim, config)
+    return owners
+
+
+def _claims(config: ServiceConfig) -> Iterator[Claim]:
+    for binding in config.bindings:
+        for address in binding.addresses:
+            yield address, binding.port
+
+
+def _without_lost(config: ServiceConfig, owners: dict[Claim, ServiceConfig]) -> ServiceConfig:
+    """The config without the addresses that it lost to another, if it lost any."""
+    if all(owners[claim].service == config.service for claim in _claims(config)):
+        return config
+    pairs = [
+        (replace(binding, addresses=addresses), _host_without_lost(binding, addresses, host))
+        for binding, host in zip(config.bindings, config.connect_hosts, strict=True)
+        if (addresses := _kept_addresses(config, binding, owners))
+    ]
+    names = {binding.http.name for binding, _ in pairs if binding.http}
+    return replace(
+        config,
+        bindings=tuple(binding for binding, _ in pairs),
+        connect_hosts=tuple(host for _, host in pairs),
+        tables=tuple(table for table in config.tables if table.name in names),
+    )
+
+
+def _kept_addresses(
+    config: ServiceConfig, binding: PortBinding, owners: dict[Claim, ServiceConfig]
+) -> tuple[str, ...]:
+    return tuple(
+        address
+        for address in binding.addresses
+        if owners[address, binding.port].service == config.service
+    )
+
+
+def _host_without_lost(
+    binding: PortBinding, kept: tuple[str, ...], host: ConnectHost
+) -> ConnectHost:
+    pairs = zip(binding.addresses, host.authorities, strict=True)
+    return replace(host, authorities=tuple(text for address, text in pairs if address in kept))
+
+
+def _conflicts(config: ServiceConfig, owners: dict[Claim, ServiceConfig]) -> Iterator[Condition]:
+    for address, port in _claims(config):
+        owner = owners[address, port]
+        if owner.service != config.service:
+            yield Condition(
+                origin=_origin(config).at("spec.clusterIPs"),
+                type="waypost.dev/AddressServed",
+                status=False,
+                reason="AddressConflict",
+                message=f"{address} port {port} belongs to {_origin(owner)}",
+                scope=f"{address}:{port}",
+            )
+
+
+def _origin(config: ServiceConfig) -> Origin:
+    key = config.service
+    return Origin(key.kind, key.namespace, key.name)

@@ -1,0 +1,181 @@
+"""Which waypoint serves a service (Istio's binding algorithm)."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from translators.gateway_api.indexes import (
+    CLASSES_BY_CONTROLLER,
+    GATEWAYS_BY_CLASS,
+    NAMESPACES_BY_WAYPOINT,
+    SERVICES_BY_NAMESPACE,
+    SERVICES_BY_WAYPOINT,
+)
+from translators.gateway_api.labels import (
+    MANAGED,
+    WAYPOINT_FOR,
+    asks_for_waypoint,
+    named_waypoint,
+)
+from translators.gateway_api.selectors import selects
+from translators.ir.waypoint import Mesh, TrafficType, WaypointName
+from translators.resources.core import Namespace, Service
+from translators.resources.gateway import Gateway, GatewayClass, GatewayListener
+from translators.world import Reader
+
+CONTROLLER = "istio.io/mesh-controller"
+"""The controller of the GatewayClass whose Gateways are served here."""
+
+WAYPOINT_CLASS = "istio-waypoint"
+"""The class that is a waypoint's even if no GatewayClass object says so."""
+
+HBONE_PORT = 15008
+HBONE = "HBONE"
+
+_MANAGED_BY_MESH = ("istio.io-mesh-controller", "istio.io-eastwest-controller")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The service is served by this waypoint."""
+
+    waypoint: WaypointName
+
+
+@dataclass(frozen=True, slots=True)
+class NotBound:
+    """The service asks for this waypoint and doesn't get it: a condition's reason and message."""
+
+    waypoint: WaypointName
+    reason: str
+    message: str
+
+
+def is_waypoint(reader: Reader, gateway: Gateway) -> bool:
+    """Whether a Gateway's class is one whose waypoints are served here."""
+    gateway_class = reader.get(GatewayClass, "", gateway.class_name)
+    if gateway_class is None:
+        return gateway.class_name == WAYPOINT_CLASS
+    return gateway_class.controller == CONTROLLER
+
+
+def waypoints(reader: Reader) -> list[WaypointName]:
+    """All waypoints that are served here, sorted."""
+    classes = {found.meta.name for found in reader.select(CLASSES_BY_CONTROLLER, CONTROLLER)}
+    named = (
+        gateway
+        for name in classes | {WAYPOINT_CLASS}
+        for gateway in reader.select(GATEWAYS_BY_CLASS, name)
+        if is_waypoint(reader, gateway)
+    )
+    return sorted(WaypointName(gateway.meta.namespace, gateway.meta.name) for gateway in named)
+
+
+def identity_of(mesh: Mesh, gateway: Gateway) -> str:
+    """The SPIFFE ID of a waypoint's Envoys: that of its service account."""
+    account = gateway.service_account or gateway.meta.name
+    return f"spiffe://{mesh.trust_domain}/ns/{gateway.meta.namespace}/sa/{account}"
+
+
+def waypoint_of(reader: Reader, service: Service) -> Bound | NotBound | None:
+    """The waypoint that serves a service; None if the service asks for none.
+
+    The service's own label decides before that of its namespace. There is no way back: a label
+    that names a waypoint which can't be had doesn't fall back to the namespace's.
+    """
+    waypoint = _wanted(reader, service)
+    if waypoint is None:
+        return None
+    gateway = reader.get(Gateway, waypoint.namespace, waypoint.name)
+    if gateway is None or not _is_ready(reader, gateway):
+        return NotBound(waypoint, "WaypointIsNotReady", f'waypoint "{waypoint}" is not ready')
+    if not _admits(reader, gateway, service.meta.namespace):
+        message = (
+            f'we are not permitted to attach to waypoint "{waypoint}" (missing allowedRoutes?)'
+        )
+        return NotBound(waypoint, "AttachmentDenied", message)
+    if not serves_services(reader, gateway):
+        message = (
+            'attempting to bind to traffic type "service" which the waypoint '
+            f'"{waypoint}" does not support'
+        )
+        return NotBound(waypoint, "UnsupportedTrafficType", message)
+    return Bound(waypoint)
+
+
+def bound_services(reader: Reader, waypoint: WaypointName) -> list[Service]:
+    """All services that a waypoint serves, ordered by namespace and name."""
+    key = (waypoint.namespace, waypoint.name)
+    candidates = {found.key: found for found in reader.select(SERVICES_BY_WAYPOINT, *key)}
+    for namespace in reader.select(NAMESPACES_BY_WAYPOINT, *key):
+        for service in reader.select(SERVICES_BY_NAMESPACE, namespace.meta.name):
+            candidates[service.key] = service
+    return [
+        candidates[name]
+        for name in sorted(candidates)
+        if waypoint_of(reader, candidates[name]) == Bound(waypoint)
+    ]
+
+
+def serves_services(reader: Reader, gateway: Gateway) -> bool:
+    """Whether a waypoint handles traffic that is addressed to services."""
+    match traffic_type(reader, gateway):
+        case TrafficType.SERVICE | TrafficType.ALL:
+            return True
+        case TrafficType.WORKLOAD | TrafficType.NONE | None:
+            return False
+        case unknown:
+            assert_never(unknown)
+
+
+def traffic_type(reader: Reader, gateway: Gateway) -> TrafficType | None:
+    """Whose traffic a waypoint handles: by its label, its class's, else services'.
+
+    None if the label's value is none of those that are known.
+    """
+    gateway_class = reader.get(GatewayClass, "", gateway.class_name)
+    defaults = gateway_class.meta.labels if gateway_class else {}
+    text = gateway.meta.labels.get(WAYPOINT_FOR) or defaults.get(WAYPOINT_FOR)
+    if not text:
+        return TrafficType.SERVICE
+    return TrafficType(text) if text in set(TrafficType) else None
+
+
+def hbone_listener(gateway: Gateway) -> GatewayListener | None:
+    """The listener that clients tunnel to."""
+    found = (one for one in gateway.listeners if (one.protocol, one.port) == (HBONE, HBONE_PORT))
+    return next(found, None)
+
+
+def _wanted(reader: Reader, service: Service) -> WaypointName | None:
+    if service.external_name or service.meta.labels.get(MANAGED) in _MANAGED_BY_MESH:
+        return None
+    home = service.meta.namespace
+    if asks_for_waypoint(service.meta):
+        return named_waypoint(service.meta, home)
+    namespace = reader.get(Namespace, "", home)
+    return named_waypoint(namespace.meta, home) if namespace else None
+
+
+def _is_ready(reader: Reader, gateway: Gateway) -> bool:
+    """A waypoint that is served here is ready as soon as it exists; any other has addresses."""
+    return bool(gateway.addresses) or is_waypoint(reader, gateway)
+
+
+def _admits(reader: Reader, gateway: Gateway, namespace: str) -> bool:
+    """Whether ``allowedRoutes`` admits objects of a namespace; without a listener: Same."""
+    listener = hbone_listener(gateway)
+    match listener.allowed_from if listener else "Same":
+        case "Same":
+            return namespace == gateway.meta.namespace
+        case "All":
+            return True
+        case "Selector":
+            return listener is not None and _selected(reader, listener, namespace)
+        case _:
+            return False
+
+
+def _selected(reader: Reader, listener: GatewayListener, namespace: str) -> bool:
+    found = reader.get(Namespace, "", namespace)
+    selector = listener.allowed_selector
+    return found is not None and selector is not None and selects(selector, found.meta.labels)

@@ -1,0 +1,88 @@
+"""How the world must be filed for the questions that are asked here."""
+
+from collections.abc import Iterator
+
+from translators.gateway_api.labels import named_waypoint
+from translators.ir.waypoint import WaypointName
+from translators.resources.core import Namespace, Pod, Service
+from translators.resources.endpointslice import EndpointSlice
+from translators.resources.gateway import GATEWAY_GROUP, Gateway, GatewayClass
+from translators.resources.httproute import HTTPRoute, ParentRef
+from translators.world import Index
+
+_PARENT_GROUPS = {"Service": ("", "core"), "Gateway": (GATEWAY_GROUP,)}
+
+
+def is_parent(parent: ParentRef, kind: str) -> bool:
+    """Whether a parentRef names an object of this kind, ``Service`` or ``Gateway``."""
+    return parent.kind == kind and parent.group in _PARENT_GROUPS[kind]
+
+
+def _by_parent(route: HTTPRoute) -> Iterator[tuple[str, ...]]:
+    for parent in route.parents:
+        if parent.kind in _PARENT_GROUPS and is_parent(parent, parent.kind):
+            yield parent.kind, parent.namespace, parent.name
+
+
+def _key(waypoint: WaypointName | None) -> Iterator[tuple[str, ...]]:
+    if waypoint is not None:
+        yield waypoint.namespace, waypoint.name
+
+
+SERVICES_BY_NAMESPACE: Index[Service] = Index(
+    "service/namespace", Service, lambda service: [(service.meta.namespace,)]
+)
+"""Services by (namespace)."""
+
+SERVICES_BY_WAYPOINT: Index[Service] = Index(
+    "service/waypoint",
+    Service,
+    lambda service: _key(named_waypoint(service.meta, service.meta.namespace)),
+)
+"""Services by the (namespace, name) of the waypoint that their own label names."""
+
+NAMESPACES_BY_WAYPOINT: Index[Namespace] = Index(
+    "namespace/waypoint",
+    Namespace,
+    lambda namespace: _key(named_waypoint(namespace.meta, namespace.meta.name)),
+)
+"""Namespaces by the (namespace, name) of the waypoint that their label names."""
+
+SLICES_BY_SERVICE: Index[EndpointSlice] = Index(
+    "endpointslice/service",
+    EndpointSlice,
+    lambda piece: [(piece.meta.namespace, piece.service)] if piece.service else [],
+)
+"""EndpointSlices by (namespace, name) of their Service."""
+
+PODS_BY_LABEL: Index[Pod] = Index(
+    "pod/label",
+    Pod,
+    lambda pod: [(pod.meta.namespace, key, value) for key, value in pod.meta.labels.items()],
+)
+"""Pods by (namespace, label, value)."""
+
+ROUTES_BY_PARENT: Index[HTTPRoute] = Index("httproute/parent", HTTPRoute, _by_parent)
+"""HTTPRoutes by (kind, namespace, name) of each parent."""
+
+GATEWAYS_BY_CLASS: Index[Gateway] = Index(
+    "gateway/class", Gateway, lambda gateway: [(gateway.class_name,)]
+)
+"""Gateways by (name of their class)."""
+
+CLASSES_BY_CONTROLLER: Index[GatewayClass] = Index(
+    "gatewayclass/controller", GatewayClass, lambda gateway_class: [(gateway_class.controller,)]
+)
+"""GatewayClasses by (controller name)."""
+
+INDEXES = (
+    SERVICES_BY_NAMESPACE,
+    SERVICES_BY_WAYPOINT,
+    NAMESPACES_BY_WAYPOINT,
+    SLICES_BY_SERVICE,
+    PODS_BY_LABEL,
+    ROUTES_BY_PARENT,
+    GATEWAYS_BY_CLASS,
+    CLASSES_BY_CONTROLLER,
+)
+"""All of them; a world that is read here must have been made with these."""

@@ -1,0 +1,27 @@
+"""The labels by which services ask for a waypoint, and waypoints say what they serve."""
+
+from translators.ir.waypoint import WaypointName
+from translators.resources.metadata import Metadata
+
+USE_WAYPOINT = "istio.io/use-waypoint"
+USE_WAYPOINT_NAMESPACE = "istio.io/use-waypoint-namespace"
+WAYPOINT_FOR = "istio.io/waypoint-for"
+INGRESS_USE_WAYPOINT = "istio.io/ingress-use-waypoint"
+MANAGED = "gateway.istio.io/managed"
+TUNNEL = "networking.istio.io/tunnel"
+REDIRECTION = "ambient.istio.io/redirection"
+
+_NO_WAYPOINT = "none"
+
+
+def asks_for_waypoint(meta: Metadata) -> bool:
+    """Whether the object decides about its waypoint itself, be it by asking for none."""
+    return USE_WAYPOINT in meta.labels
+
+
+def named_waypoint(meta: Metadata, home: str) -> WaypointName | None:
+    """The waypoint that an object names, None if it names none; ``home`` is its namespace."""
+    name = meta.labels.get(USE_WAYPOINT, _NO_WAYPOINT)
+    if not name or name == _NO_WAYPOINT:
+        return None
+    return WaypointName(meta.labels.get(USE_WAYPOINT_NAMESPACE) or home, name)

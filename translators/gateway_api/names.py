@@ -1,0 +1,47 @@
+"""Names that Istio gives to services, chains and clusters; people grep for them."""
+
+from ipaddress import ip_address
+
+from translators.ir.waypoint import Mesh
+from translators.resources.core import Service
+
+
+def host_of(mesh: Mesh, namespace: str, name: str) -> str:
+    """The fully qualified name of a service."""
+    return f"{name}.{namespace}.svc.{mesh.cluster_domain}"
+
+
+def http_name(port: int, host: str) -> str:
+    """The chain, cluster and route table of an HTTP port that the waypoint serves."""
+    return f"inbound-vip|{port}|http|{host}"
+
+
+def tcp_name(port: int, host: str) -> str:
+    """The chain and cluster of a TCP port that the waypoint serves."""
+    return f"inbound-vip|{port}|tcp|{host}"
+
+
+def outbound_name(port: int, host: str) -> str:
+    """The cluster of a service port that another waypoint, or none, serves."""
+    return f"outbound|{port}||{host}"
+
+
+def authority(address: str, port: int) -> str:
+    """``address:port``, with brackets around an IPv6 address."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def virtual_ips(service: Service) -> tuple[str, ...]:
+    """The virtual IPs of a service in canonical form, each once; what is no address is left out."""
+    if service.headless:
+        return ()
+    found = (canonical_ip(text) for text in service.cluster_ips)
+    return tuple(dict.fromkeys(address for address in found if address is not None))
+
+
+def canonical_ip(text: str) -> str | None:
+    """An IP address as proxies write it, or None if the text is none."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return None

@@ -1,0 +1,66 @@
+"""What a service port speaks (Istio's protocol selection)."""
+
+from enum import StrEnum
+
+from translators.ir.cluster import UpstreamProtocol
+from translators.resources.core import ServicePort
+
+
+class PortProtocol(StrEnum):
+    """How the connections to a port are treated."""
+
+    HTTP = "http"
+    HTTP2 = "http2"
+    TCP = "tcp"
+    AUTO = "auto"  # not declared: sniffed
+
+    @property
+    def speaks_http(self) -> bool:
+        """Whether requests to the port can be routed."""
+        return self is not PortProtocol.TCP
+
+
+_STANDARD = {
+    "kubernetes.io/h2c": PortProtocol.HTTP2,
+    "kubernetes.io/ws": PortProtocol.HTTP,
+    "kubernetes.io/wss": PortProtocol.TCP,
+}
+_BY_NAME = {
+    "http": PortProtocol.HTTP,
+    "http2": PortProtocol.HTTP2,
+    "grpc": PortProtocol.HTTP2,
+    "https": PortProtocol.TCP,
+    "tls": PortProtocol.TCP,
+    "tcp": PortProtocol.TCP,
+    "mongo": PortProtocol.TCP,
+    "mysql": PortProtocol.TCP,
+    "redis": PortProtocol.TCP,
+}
+_WELL_KNOWN_TCP = frozenset({25, 53, 3306, 27017})  # their servers speak first
+
+
+def protocol_of(port: ServicePort) -> PortProtocol | None:
+    """What a port speaks: by ``appProtocol``, else by the port's name up to its first dash.
+
+    None if the port can't be served at all because it isn't TCP.
+    """
+    if port.protocol != "TCP":
+        return None
+    if port.app_protocol in _STANDARD:
+        return _STANDARD[port.app_protocol]
+    name = (port.app_protocol or port.name).lower()
+    declared = _BY_NAME.get(name.partition("-")[0])
+    if declared is not None:
+        return declared
+    return PortProtocol.TCP if port.port in _WELL_KNOWN_TCP else PortProtocol.AUTO
+
+
+def http_upstream(protocol: PortProtocol) -> UpstreamProtocol:
+    """What requests to such a port are sent on as."""
+    match protocol:
+        case PortProtocol.HTTP2:
+            return UpstreamProtocol.HTTP2
+        case PortProtocol.AUTO:
+            return UpstreamProtocol.AS_DOWNSTREAM
+        case PortProtocol.HTTP | PortProtocol.TCP:
+            return UpstreamProtocol.HTTP1

@@ -1,0 +1,85 @@
+"""Which texts a proxy accepts as header names, values, host names, paths and patterns.
+
+Whatever passes here is accepted by Envoy: a text that it refuses would take the whole route
+table down with it.
+"""
+
+import re
+
+import re2
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}")
+_HEADER_VALUE = re.compile("[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]{0,4096}")
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+)
+_ORIGIN = re.compile(
+    r"\*|([a-z][a-z0-9+.-]*://)(\*|(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?|\[[0-9a-f:.]+\])"
+    r"(:([0-9]{1,5}|\*))?"
+)
+_MAX_PATH = 1024
+_MAX_PATTERN = 1024
+_MAX_PROGRAM = 10_000
+_PSEUDO_HEADERS = frozenset({":authority", ":method", ":scheme", ":path"})
+_NOT_IN_PATHS = ("//", "/./", "/../", "%2f", "%2F", "#", "?")
+
+_QUIET = re2.Options()
+_QUIET.log_errors = False
+
+
+def is_header_name(text: str) -> bool:
+    """Whether a header of that name can exist (RFC 9110 token; Gateway API HeaderName)."""
+    return _HEADER_NAME.fullmatch(text) is not None
+
+
+def is_matchable_header(text: str) -> bool:
+    """Whether a request can be matched by a header of that name."""
+    return is_header_name(text) or text.lower() in _PSEUDO_HEADERS
+
+
+def is_editable_header(text: str) -> bool:
+    """Whether a header may be changed: Envoy refuses edits of ``Host`` and pseudo headers."""
+    return is_header_name(text) and text.lower() != "host"
+
+
+def is_header_value(text: str) -> bool:
+    """Whether a text can be the value of a header."""
+    return _HEADER_VALUE.fullmatch(text) is not None
+
+
+def is_host_name(text: str) -> bool:
+    """Whether a text is a precise host name (Gateway API PreciseHostname)."""
+    return _HOST_NAME.fullmatch(text) is not None
+
+
+def is_origin(text: str) -> bool:
+    """Whether a text is an origin of a CORS rule: ``*``, or scheme, host and port."""
+    return _ORIGIN.fullmatch(text) is not None
+
+
+def is_path(text: str) -> bool:
+    """Whether a text is an absolute path in the normal form (Gateway API HTTPPathMatch)."""
+    return (
+        text.startswith("/")
+        and len(text) <= _MAX_PATH
+        and is_header_value(text)
+        and not any(part in text for part in _NOT_IN_PATHS)
+        and not text.endswith(("/.", "/.."))
+    )
+
+
+def pattern_error(text: str) -> str | None:
+    """Why Envoy would refuse a regular expression, or None if it would not."""
+    if not text or len(text) > _MAX_PATTERN:
+        return f"a regular expression must have 1 to {_MAX_PATTERN} characters"
+    try:
+        program = re2.compile(text, _QUIET)
+    except (re2.error, UnicodeError) as error:
+        return f"{text!r} is no valid RE2 regular expression: {_reason(error)}"
+    return None if program.programsize <= _MAX_PROGRAM else "the regular expression is too complex"
+
+
+def _reason(error: Exception) -> str:
+    """The words of an RE2 error, which come as bytes."""
+    reason = error.args[0] if error.args else error
+    return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
