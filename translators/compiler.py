@@ -1,0 +1,164 @@
+"""Keeps the resources of every waypoint up to date, doing again only what a change touched.
+
+Three kinds of work are remembered by what they read of the world: which services a waypoint has,
+what each of them adds, and the endpoints of each cluster. A change of an endpoint therefore ends
+in one EndpointSet, a change of a route in one RouteTable. What comes out equal is the very same
+``Resource`` as before: nothing is encoded twice, and nothing is sent.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+from translators import authorization, gateway_api
+from translators.gateway_api import Assembly, Destination, ServiceConfig
+from translators.ir import Condition, Node
+from translators.ir.endpoint import EndpointSet
+from translators.ir.waypoint import Mesh, WaypointName
+from translators.memo import Memo
+from translators.resources.core import Service
+from translators.resources.gateway import Gateway
+from translators.resources.metadata import ObjectKey
+from translators.wire import Resource, ResourceKey
+from translators.world import Change, Reader, World
+from translators.xds import render
+
+_Member = tuple[WaypointName, ObjectKey]
+_Target = tuple[WaypointName, Destination]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """The resources of a waypoint, each with the node that it was rendered from."""
+
+    assembly: Assembly
+    rendered: Mapping[ResourceKey, tuple[Node, Resource]]
+    resources: Mapping[ResourceKey, Resource]
+
+
+class Compiler:
+    """The world of one mesh, and what it means for each waypoint. Synchronous and pure."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self.mesh = mesh
+        self._world = World((*gateway_api.INDEXES, *authorization.INDEXES))
+        self._members = Memo(self._world, _read_members)
+        self._configs = Memo(self._world, self._translate)
+        self._endpoints = Memo(self._world, self._find_endpoints)
+        self._names = Memo(self._world, _read_names)
+        self._compiled: dict[WaypointName, _Compiled] = {}
+        self._stale: set[WaypointName] = set()
+
+    def apply(self, changes: Iterable[Change]) -> set[WaypointName]:
+        """Change the world; the result is the waypoints whose resources may differ now.
+
+        Waypoints that were never asked for are not among them.
+        """
+        touched = self._world.apply(changes)
+        self._names.invalidate(touched)
+        waypoints = set(self._members.invalidate(touched))
+        waypoints |= {waypoint for waypoint, _ in self._configs.invalidate(touched)}
+        waypoints |= {waypoint for waypoint, _ in self._endpoints.invalidate(touched)}
+        self._stale |= waypoints
+        return waypoints
+
+    def waypoints(self) -> tuple[WaypointName, ...]:
+        """All waypoints that there are, sorted."""
+        return self._names(())
+
+    def serves(self, waypoint: WaypointName) -> bool:
+        """Whether there is a Gateway of that name whose class is served here."""
+        return waypoint in self.waypoints()
+
+    def service_account(self, waypoint: WaypointName) -> str:
+        """The service account that the waypoint's Envoys run as."""
+        gateway = Reader(self._world).get(Gateway, waypoint.namespace, waypoint.name)
+        return (gateway.service_account if gateway else "") or waypoint.name
+
+    def steps(self, waypoint: WaypointName) -> Iterator[None]:
+        """Do the work for ``resources`` beforehand, a little before each yield.
+
+        The world may change in between; what was done for nothing is then done again.
+        """
+        for member in self._members(waypoint):
+            self._configs((waypoint, member))
+            yield
+        for destination in self._assemble(waypoint).destinations:
+            self._endpoints((waypoint, destination))
+            yield
+
+    def resources(self, waypoint: WaypointName) -> Mapping[ResourceKey, Resource]:
+        """All resources of a waypoint but its tunnel listener and its secrets.
+
+        A resource whose content is as before is the same object as before.
+        """
+        known = self._compiled.get(waypoint)
+        if known is None or waypoint in self._stale:
+            known = self._compile(waypoint)
+        return known.resources
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """What is to be said about all objects, sorted."""
+        found = chain.from_iterable(self._assemble(name).conditions for name in self.waypoints())
+        return tuple(sorted({*found, *gateway_api.conditions(Reader(self._world), self.mesh)}))
+
+    def _compile(self, waypoint: WaypointName) -> _Compiled:
+        assembly = self._assemble(waypoint)
+        endpoints = (self._endpoints((waypoint, one)) for one in assembly.destinations)
+        known = self._compiled.get(waypoint)
+        before = known.rendered if known else {}
+        by_node = {id(node): resource for node, resource in before.values()}
+        rendered = dict(_render_all(chain(assembly.nodes, endpoints), before, by_node))
+        resources = {key: resource for key, (_, resource) in rendered.items()}
+        self._compiled[waypoint] = _Compiled(assembly, rendered, resources)
+        self._stale.discard(waypoint)
+        return self._compiled[waypoint]
+
+    def _assemble(self, waypoint: WaypointName) -> Assembly:
+        known = self._compiled.get(waypoint)
+        if known is not None and waypoint not in self._stale:
+            return known.assembly
+        members = self._members(waypoint)
+        return gateway_api.assemble(
+            self.mesh, (self._configs((waypoint, member)) for member in members)
+        )
+
+    def _translate(self, reader: Reader, member: _Member) -> ServiceConfig:
+        waypoint, key = member
+        service = reader.get(Service, key.namespace, key.name)
+        if service is None:
+            return ServiceConfig(key, "")
+        policies = authorization.attached_policies(reader, self.mesh, waypoint, service)
+        return gateway_api.translate_service(
+            reader,
+            self.mesh,
+            waypoint,
+            service,
+            lambda port: authorization.guard(policies, self.mesh, port),
+        )
+
+    def _find_endpoints(self, reader: Reader, target: _Target) -> EndpointSet:
+        return gateway_api.endpoint_set(reader, self.mesh, target[1])
+
+
+def _read_members(reader: Reader, waypoint: WaypointName) -> tuple[ObjectKey, ...]:
+    return tuple(service.key for service in gateway_api.bound_services(reader, waypoint))
+
+
+def _read_names(reader: Reader, _: tuple[()]) -> tuple[WaypointName, ...]:
+    return tuple(gateway_api.waypoints(reader))
+
+
+def _render_all(
+    nodes: Iterable[Node],
+    before: Mapping[ResourceKey, tuple[Node, Resource]],
+    by_node: Mapping[int, Resource],
+) -> Iterator[tuple[ResourceKey, tuple[Node, Resource]]]:
+    """Render what is new; for the rest give what there is."""
+    for node in nodes:
+        same = by_node.get(id(node))
+        resource = same if same is not None else render(node)
+        known = before.get(resource.key)
+        if known is not None and known[1] == resource:
+            resource = known[1]
+        yield resource.key, (node, resource)
