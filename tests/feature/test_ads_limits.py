@@ -36,9 +36,8 @@ async def settled(server: Running, exits: AsyncExitStack, node_id: str) -> Delta
 
 
 async def refused(server: Running, node_id: str) -> tuple[grpc.StatusCode, str]:
-    """The status of a stream that is not served."""
+    """The status of a stream that is refused before it has said anything."""
     async with server.delta(node_id=node_id) as client:
-        await client.subscribe(TypeUrl.CLUSTER, "*")
         return await client.status()
 
 
@@ -67,7 +66,9 @@ async def test_streams_of_one_identity() -> None:
         for _ in range(2):
             await settled(server, exits, "envoy-1")
 
-        assert (await refused(server, "envoy-1"))[0] is EXHAUSTED
+        async with server.delta(node_id="envoy-1") as one_too_many:
+            await one_too_many.subscribe(TypeUrl.CLUSTER, "*")
+            assert (await one_too_many.status())[0] is EXHAUSTED
         await settled(server, exits, "envoy-2")
 
 
