@@ -56,10 +56,10 @@ def ca() -> None:
 def issue(workload: str, ca_dir: Path, out: Path, ttl: timedelta, trust_domain: str) -> None:
     """Issue a certificate that names a service account of the mesh."""
     # Imported here so that --help stays instant.
-    from datetime import UTC, datetime  # noqa: PLC0415
+    from datetime import UTC, datetime
 
-    from xds_server.identity.authority import MAX_TTL, MIN_TTL, AuthorityError  # noqa: PLC0415
-    from xds_server.identity.authority_store import open_authority  # noqa: PLC0415
+    from xds_server.identity.authority import MAX_TTL, MIN_TTL, AuthorityError
+    from xds_server.identity.authority_store import open_authority
 
     identity = _parse_identity(workload, trust_domain)
     if not MIN_TTL <= ttl <= MAX_TTL:
@@ -77,7 +77,7 @@ def issue(workload: str, ca_dir: Path, out: Path, ttl: timedelta, trust_domain: 
 
 
 def _parse_identity(workload: str, trust_domain: str) -> "SpiffeId":
-    from xds_server.identity.spiffe import SpiffeId  # noqa: PLC0415
+    from xds_server.identity.spiffe import SpiffeId
 
     namespace, _, service_account = workload.partition("/")
     try:
@@ -87,7 +87,7 @@ def _parse_identity(workload: str, trust_domain: str) -> "SpiffeId":
 
 
 def _write(out: Path, svid: "Svid", roots: bytes) -> None:
-    from xds_server.identity.durable_file import PRIVATE, PUBLIC, replace_durably  # noqa: PLC0415
+    from xds_server.identity.durable_file import PRIVATE, PUBLIC, replace_durably
 
     out.mkdir(parents=True, exist_ok=True)
     replace_durably(out / _KEY_FILE, svid.key, PRIVATE)

@@ -21,7 +21,7 @@ def mesh_options(command: F) -> F:
         root_namespace: str,
         **others: Any,
     ) -> Any:
-        from translators.ir.waypoint import Mesh  # noqa: PLC0415 -- keeps --help instant
+        from translators.ir.waypoint import Mesh
 
         mesh = Mesh(trust_domain, trust_domain_alias, cluster_domain, root_namespace)
         return command(mesh=mesh, **others)

@@ -51,11 +51,11 @@ def serve(
     manifests: Path, ca_dir: Path, xds_address: str, admin_address: str, mesh: "Mesh"
 ) -> None:
     """Serve Envoys their configuration from a folder of manifests, and follow its changes."""
-    import asyncio  # noqa: PLC0415 -- keeps --help instant
+    import asyncio
 
-    from xds_server.identity.authority import AuthorityError  # noqa: PLC0415
-    from xds_server.identity.peer import InsecureAddress, check_plaintext_address  # noqa: PLC0415
-    from xds_server.serving import log_to_stderr, server  # noqa: PLC0415
+    from xds_server.identity.authority import AuthorityError
+    from xds_server.identity.peer import InsecureAddress, check_plaintext_address
+    from xds_server.serving import log_to_stderr, server
 
     log_to_stderr()
     try:

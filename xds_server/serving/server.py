@@ -27,7 +27,7 @@ from xds_server.identity.rotation import RotatingSvids
 from xds_server.identity.spiffe import SpiffeId
 from xds_server.serving.publisher import Publisher
 from xds_server.snapshots import SnapshotStore
-from xds_server.sources.files import FilesSource
+from xds_server.sources.files import FileSource
 from xds_server.sources.source import SourceProblem
 
 _log = structlog.get_logger(__name__)
@@ -60,7 +60,7 @@ class Server:
         self._authority = authority
         self._compiler = Compiler(settings.mesh)
         self._store = SnapshotStore()
-        self._source = FilesSource(settings.manifests)
+        self._source = FileSource(settings.manifests)
         self._svids = RotatingSvids(authority, _now, self._renewed)
         self._publisher = Publisher(self._compiler, self._store, self._secrets)
         self._ads = AdsService(self._store, LoopbackAuthenticator())

@@ -1,0 +1,58 @@
+"""Manifests given to an offline command, compiled."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from translators.compiler import Compiler
+from translators.ir.waypoint import Mesh, WaypointName
+from translators.world import Change
+from xds_server.sources.folder import load_folder, load_stream
+from xds_server.sources.source import SourceProblem
+
+FOUND_PROBLEMS = 79
+"""Exit code of a command that did its work and has something to report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """A compiled set of manifests and what was wrong with them."""
+
+    compiler: Compiler
+    problems: tuple[SourceProblem, ...]
+
+    def report(self) -> None:
+        """Print the problems to standard error and end the command with 79 if there are any."""
+        for problem in self.problems:
+            click.echo(str(problem), err=True)
+        if self.problems:
+            sys.exit(FOUND_PROBLEMS)
+
+
+def compile_manifests(path: Path, mesh: Mesh) -> Manifests:
+    """Read a folder, a file, or ``-`` (standard input). Raises ClickException if it is missing."""
+    if str(path) == "-":
+        loaded = load_stream(sys.stdin.buffer.read())
+    elif path.exists():
+        loaded = load_folder(path)
+    else:
+        raise click.ClickException(f"{path}: no such file or folder")
+    compiler = Compiler(mesh)
+    compiler.apply(Change(found.key, found) for found in loaded.objects)
+    return Manifests(compiler, tuple(loaded.problems))
+
+
+def chosen_waypoints(compiler: Compiler, name: str | None) -> tuple[WaypointName, ...]:
+    """The waypoint of that name, or all. Raises ClickException or UsageError."""
+    if name is None:
+        return compiler.waypoints()
+    try:
+        waypoint = WaypointName.parse(name)
+    except ValueError as problem:
+        raise click.UsageError(str(problem)) from None
+    if not compiler.serves(waypoint):
+        known = ", ".join(map(str, compiler.waypoints())) or "none"
+        raise click.ClickException(f"there is no waypoint {waypoint}; there are: {known}")
+    return (waypoint,)
