@@ -111,7 +111,7 @@ class Folder:
         try:
             found = find_files(self._root)
         except OSError as error:
-            self._absence = [_cannot("listed", str(self._root), error)]
+            self._absence = [_cannot("listed", _shown(str(self._root)), error)]
             return []
         self._absence = []
         for name in self._stamps.keys() - found.keys():
@@ -126,25 +126,31 @@ class Folder:
     def _forget(self, name: str) -> None:
         del self._stamps[name]
         self._emptied.pop(name, None)
-        self._catalog.remove(name)
+        self._catalog.remove(_shown(name))
 
     def _read(self, name: str, stamp: Stamp | None, now: float) -> None:
+        shown = _shown(name)
         if stamp is None:
             fix = "Copy the file into the folder."
-            file = unreadable_file(name, "is a link that leads out of the folder", fix)
-        elif stamp.size == 0 and self._catalog.has_objects(name):
+            file = unreadable_file(shown, "is a link that leads out of the folder", fix)
+        elif stamp.size == 0 and self._catalog.has_objects(shown):
             since = self._emptied.setdefault(name, now)
             if now - since < self._grace:
                 return
             file = ManifestFile()
         else:
-            file = read_path(self._root / name, name)
+            file = read_path(self._root / name, shown)
         self._emptied.pop(name, None)
-        self._catalog.put(name, file)
+        self._catalog.put(shown, file)
 
     def problems(self) -> list[SourceProblem]:
         """What is wrong at present, in the order of files and lines."""
         return self._absence + self._catalog.problems()
+
+
+def _shown(name: str) -> str:
+    """A file's name as people may see it: not every name is valid UTF-8, or printable."""
+    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
 
 
 def read_path(path: Path, name: str) -> ManifestFile:
@@ -171,7 +177,7 @@ class Loaded(NamedTuple):
 def load_folder(path: Path) -> Loaded:
     """Read a folder of manifests, or a single file, once. Never raises for what is in it."""
     if path.is_file():
-        return _load(path.name, read_path(path, path.name))
+        return _load(_shown(path.name), read_path(path, _shown(path.name)))
     folder = Folder(path)
     changes = folder.refresh(now=0.0)
     objects = [change.value for change in changes if change.value is not None]

@@ -70,8 +70,14 @@ class Fields:
             self.complain("", f"is {describe(value)}, not an object", "Write an object.")
 
     def complain(self, name: str, reason: str, fix: str) -> None:
-        """Note that a field (empty: the object itself) can't be read."""
-        self.problems.append(Problem(join(self.path, name), reason, fix))
+        """Note that a field (empty: the object itself) can't be read.
+
+        The name may be any text that a manifest holds, so it is escaped: people will print it.
+        """
+        path = join(self.path, name)
+        if not path.isprintable():
+            path = path.encode("unicode_escape").decode("ascii")
+        self.problems.append(Problem(path, reason, fix))
 
     def unreadable(self) -> tuple[tuple[str, str], ...]:
         """The problems so far: (path below this object, reason)."""
