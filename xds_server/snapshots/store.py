@@ -95,11 +95,13 @@ class SnapshotStore:
             return
         with self._reporting(key.waypoint):
             quarantine = self._waypoints[key.waypoint].quarantine
+            anything_refused = bool(quarantine.refused())
             for resource in resources:
                 current = wanted.get(resource.key)
                 if current is not None:
                     quarantine.accept(Slot.of(key, resource.key), resource, current)
-            self._refresh(key.waypoint, resources)
+            if anything_refused:
+                self._refresh(key.waypoint, resources)
 
     def reject(self, key: ProxyKey, rejected: Rejected) -> None:
         """An Envoy of ``key`` refused a response. Nothing changes while no culprit is known."""
