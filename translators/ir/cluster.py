@@ -22,7 +22,6 @@ class Discovery(StrEnum):
     STRICT_DNS = "strict-dns"
     LOGICAL_DNS = "logical-dns"
     ORIGINAL_DST = "original-dst"
-    DYNAMIC_FORWARD_PROXY = "dynamic-forward-proxy"
 
 
 @dataclass(frozen=True, slots=True)

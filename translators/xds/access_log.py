@@ -1,0 +1,82 @@
+"""Access logs: JSON on stdout, so that no value can forge a line."""
+
+from envoy_data_plane.envoy.config.accesslog.v3 import (
+    AccessLog,
+    AccessLogFilter,
+    ComparisonFilter,
+    ComparisonFilterOp,
+    ResponseFlagFilter,
+    StatusCodeFilter,
+)
+from envoy_data_plane.envoy.config.core.v3 import RuntimeUInt32, SubstitutionFormatString
+from envoy_data_plane.envoy.extensions.access_loggers.stream.v3 import StdoutAccessLog
+
+from translators.wire import pack
+from translators.xds.metadata import struct
+from translators.xds.names import CONNECT_ORIGINATE, CONNECT_TERMINATE, PEER_PRINCIPAL
+
+_CONNECTION = {
+    "start_time": "%START_TIME%",
+    "source": "%DOWNSTREAM_REMOTE_ADDRESS%",
+    "destination": "%DOWNSTREAM_LOCAL_ADDRESS%",
+    "bytes_received": "%BYTES_RECEIVED%",
+    "bytes_sent": "%BYTES_SENT%",
+    "duration_ms": "%DURATION%",
+    "flags": "%RESPONSE_FLAGS%",
+    "upstream_failure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
+}
+_PEER = {"peer": f"%FILTER_STATE({PEER_PRINCIPAL}:PLAIN)%"}
+_UPSTREAM = {"upstream_cluster": "%UPSTREAM_CLUSTER%", "upstream_host": "%UPSTREAM_HOST%"}
+_RESPONSE = {"code": "%RESPONSE_CODE%", "details": "%RESPONSE_CODE_DETAILS%"}
+_REQUEST = {
+    "method": "%REQ(:METHOD)%",
+    "authority": "%REQ(:AUTHORITY)%",
+    "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+    "protocol": "%PROTOCOL%",
+    "user_agent": "%REQ(USER-AGENT)%",
+    "request_id": "%REQ(X-REQUEST-ID)%",
+    "route": "%ROUTE_NAME%",
+}
+
+
+def request_log(name: str) -> AccessLog:
+    """Every request of one service port."""
+    return _log(name, _CONNECTION | _PEER | _REQUEST | _RESPONSE | _UPSTREAM)
+
+
+def connection_log(name: str) -> AccessLog:
+    """Every connection of one service port that carries no HTTP."""
+    details = {"details": "%CONNECTION_TERMINATION_DETAILS%"}
+    return _log(name, _CONNECTION | _PEER | details | _UPSTREAM)
+
+
+def refused_tunnel_log() -> AccessLog:
+    """Tunnels that a client did not get."""
+    refused = StatusCodeFilter(
+        comparison=ComparisonFilter(
+            op=ComparisonFilterOp.GE, value=RuntimeUInt32(default_value=400, runtime_key="unset")
+        )
+    )
+    peer = {"peer": "%DOWNSTREAM_PEER_URI_SAN%", "authority": "%REQ(:AUTHORITY)%"}
+    return _log(
+        CONNECT_TERMINATE,
+        _CONNECTION | peer | _RESPONSE,
+        AccessLogFilter(status_code_filter=refused),
+    )
+
+
+def failed_tunnel_log() -> AccessLog:
+    """Tunnels that could not be opened; nothing else tells why."""
+    failed = ResponseFlagFilter(flags=["UF", "URX", "UH", "UC"])
+    return _log(
+        CONNECT_ORIGINATE, _CONNECTION | _UPSTREAM, AccessLogFilter(response_flag_filter=failed)
+    )
+
+
+def _log(name: str, fields: dict[str, str], only: AccessLogFilter | None = None) -> AccessLog:
+    # A name may hold no command operator: it is a constant of the line.
+    constant = {"listener": name.replace("%", "%%")}
+    text = SubstitutionFormatString(json_format=struct(constant | fields))
+    return AccessLog(
+        name="stdout", filter=only, typed_config=pack(StdoutAccessLog(log_format=text))
+    )

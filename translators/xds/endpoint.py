@@ -1,0 +1,81 @@
+"""Endpoints: pods behind tunnels, and addresses that are dialled directly."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
+
+from envoy_data_plane.envoy.config.core.v3 import HealthStatus, Metadata
+from envoy_data_plane.envoy.config.core.v3 import Locality as EnvoyLocality
+from envoy_data_plane.envoy.config.endpoint.v3 import (
+    ClusterLoadAssignment,
+    LbEndpoint,
+    LocalityLbEndpoints,
+)
+from envoy_data_plane.envoy.config.endpoint.v3 import Endpoint as EnvoyEndpoint
+
+from translators.ir.endpoint import Endpoint, EndpointSet, Health, Locality
+from translators.xds.address import internal_address, join_address, socket_address
+from translators.xds.metadata import filter_metadata
+from translators.xds.names import CONNECT_ORIGINATE, HBONE_METADATA, ORIGINAL_DST_METADATA
+
+_HEALTH = {
+    Health.HEALTHY: HealthStatus.HEALTHY,
+    Health.DRAINING: HealthStatus.DRAINING,
+    Health.UNHEALTHY: HealthStatus.UNHEALTHY,
+}
+_PLACE = attrgetter("priority", "locality")
+
+
+def load_assignment(node: EndpointSet) -> ClusterLoadAssignment:
+    """The endpoints of a cluster, by priority and locality, always in the same order."""
+    groups = groupby(sorted(node.endpoints, key=_order), key=_PLACE)
+    return ClusterLoadAssignment(
+        cluster_name=node.cluster,
+        endpoints=[
+            _group(priority, locality, tuple(endpoints))
+            for (priority, locality), endpoints in groups
+        ],
+    )
+
+
+def _order(endpoint: Endpoint) -> tuple[int, Locality, Endpoint]:
+    return endpoint.priority, endpoint.locality, endpoint
+
+
+def _group(priority: int, locality: Locality, endpoints: Sequence[Endpoint]) -> LocalityLbEndpoints:
+    return LocalityLbEndpoints(
+        priority=priority,
+        locality=_locality(locality),
+        lb_endpoints=[_endpoint(endpoint) for endpoint in endpoints],
+        load_balancing_weight=sum(max(1, endpoint.weight) for endpoint in endpoints),
+    )
+
+
+def _locality(locality: Locality) -> EnvoyLocality | None:
+    if locality == Locality():
+        return None
+    return EnvoyLocality(region=locality.region, zone=locality.zone, sub_zone=locality.subzone)
+
+
+@lru_cache(maxsize=65536)
+def _endpoint(endpoint: Endpoint) -> LbEndpoint:
+    target = join_address(endpoint.address, endpoint.port)
+    address = (
+        # The id keeps endpoints apart that share the listener.
+        internal_address(CONNECT_ORIGINATE, endpoint_id=target)
+        if endpoint.tunnel
+        else socket_address(endpoint.address, endpoint.port)
+    )
+    return LbEndpoint(
+        endpoint=EnvoyEndpoint(address=address),
+        health_status=_HEALTH[endpoint.health],
+        metadata=_tunnel_metadata(endpoint, target) if endpoint.tunnel else None,
+        load_balancing_weight=max(1, endpoint.weight),
+    )
+
+
+def _tunnel_metadata(endpoint: Endpoint, target: str) -> Metadata:
+    """Where the tunnel leads, and who must answer there."""
+    identity = {HBONE_METADATA: {"san": endpoint.identity}} if endpoint.identity else {}
+    return filter_metadata({ORIGINAL_DST_METADATA: {"local": target}} | identity)

@@ -1,0 +1,1 @@
+"""The filters of connections and requests, one module each."""

@@ -1,0 +1,49 @@
+"""Authorization of requests: three instances of RBAC, in Istio's order AUDIT, DENY, ALLOW."""
+
+from collections.abc import Iterator
+
+from envoy_data_plane.envoy.config.rbac.v3 import RbacAction
+from envoy_data_plane.envoy.extensions.filters.http.rbac.v3 import Rbac, RbacPerRoute
+
+from translators.ir.authorization import Authorization, AuthzRule
+from translators.xds.filters.menu import Armed, Filter
+from translators.xds.policy import DRY_RUN_PREFIX, rules
+
+
+def inert_rbac() -> Rbac:
+    """Lets everything pass."""
+    return Rbac()
+
+
+def armed_rbac(authorization: Authorization) -> Iterator[Armed]:
+    """What guards a virtual host.
+
+    A route must never arm these filters itself: Envoy would drop the virtual host's rules there.
+    """
+    if authorization.audit:
+        yield _armed(Filter.AUDIT, RbacAction.LOG, authorization.audit, None)
+    if authorization.deny or authorization.dry_run_deny:
+        yield _armed(
+            Filter.DENY,
+            RbacAction.DENY,
+            authorization.deny or None,
+            authorization.dry_run_deny or None,
+        )
+    if authorization.allow is not None or authorization.dry_run_allow is not None:
+        yield _armed(
+            Filter.ALLOW, RbacAction.ALLOW, authorization.allow, authorization.dry_run_allow
+        )
+
+
+def _armed(
+    filter_: Filter,
+    action: RbacAction,
+    enforced: tuple[AuthzRule, ...] | None,
+    watched: tuple[AuthzRule, ...] | None,
+) -> Armed:
+    rbac = Rbac(
+        rules=None if enforced is None else rules(action, enforced),
+        shadow_rules=None if watched is None else rules(action, watched),
+        shadow_rules_stat_prefix="" if watched is None else DRY_RUN_PREFIX[action],
+    )
+    return Armed(filter_, RbacPerRoute(rbac=rbac))

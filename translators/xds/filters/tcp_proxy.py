@@ -1,0 +1,45 @@
+"""Forwarding bytes, to a cluster or into a new tunnel."""
+
+from datetime import timedelta
+
+from envoy_data_plane.envoy.config.listener.v3 import Filter
+from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import (
+    TcpProxy,
+    TcpProxyTunnelingConfig,
+)
+
+from translators.wire import pack
+from translators.xds.access_log import connection_log, failed_tunnel_log
+from translators.xds.names import CONNECT_ORIGINATE, stat_name
+
+# The client's proxy owns the connection and knows when it has been idle for too long.
+_NEVER = timedelta(0)
+
+
+def forward(name: str, cluster: str) -> Filter:
+    """Bytes to a cluster and back, under the statistics of ``name``."""
+    return _filter(
+        TcpProxy(
+            stat_prefix=stat_name(name),
+            cluster=cluster,
+            idle_timeout=_NEVER,
+            access_log=[connection_log(name)],
+        )
+    )
+
+
+def tunnel() -> Filter:
+    """Bytes into a CONNECT for the address that the endpoint's metadata named."""
+    return _filter(
+        TcpProxy(
+            stat_prefix=CONNECT_ORIGINATE,
+            cluster=CONNECT_ORIGINATE,
+            idle_timeout=_NEVER,
+            tunneling_config=TcpProxyTunnelingConfig(hostname="%DOWNSTREAM_LOCAL_ADDRESS%"),
+            access_log=[failed_tunnel_log()],
+        )
+    )
+
+
+def _filter(config: TcpProxy) -> Filter:
+    return Filter(name="envoy.filters.network.tcp_proxy", typed_config=pack(config))

@@ -1,0 +1,145 @@
+"""HTTP connection managers: of the tunnels, and of every HTTP service port."""
+
+from datetime import timedelta
+
+from betterproto2 import Message
+from envoy_data_plane.envoy.config.core.v3 import (
+    Http1ProtocolOptions,
+    Http2ProtocolOptions,
+    KeepaliveSettings,
+)
+from envoy_data_plane.envoy.config.listener.v3 import Filter as NetworkFilter
+from envoy_data_plane.envoy.extensions.filters.http.fault.v3 import HttpFault
+from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    HttpConnectionManager,
+    HttpConnectionManagerCodecType,
+    HttpConnectionManagerForwardClientCertDetails,
+    HttpConnectionManagerPathWithEscapedSlashesAction,
+    HttpConnectionManagerServerHeaderTransformation,
+    HttpConnectionManagerUpgradeConfig,
+    HttpFilter,
+    Rds,
+)
+
+from translators.ir.listener import HttpChain
+from translators.wire import pack
+from translators.xds.access_log import refused_tunnel_log, request_log
+from translators.xds.config_source import ads
+from translators.xds.filters.cors import inert_cors
+from translators.xds.filters.header_mutation import client_identity, note_source, source_from_note
+from translators.xds.filters.menu import Filter, http_filter
+from translators.xds.filters.rbac import inert_rbac
+from translators.xds.filters.set_filter_state import connect_authority
+from translators.xds.filters.stateful_session import inert_session
+from translators.xds.names import CONNECT_ROUTES, CONNECT_TERMINATE, stat_name
+
+_NEVER = timedelta(0)
+
+
+def tunnels() -> NetworkFilter:
+    """Takes CONNECT requests; its route table says which destinations exist and who may call."""
+    return _filter(
+        HttpConnectionManager(
+            stat_prefix=CONNECT_TERMINATE,
+            codec_type=HttpConnectionManagerCodecType.HTTP2,
+            rds=_routes(CONNECT_ROUTES, patient=True),
+            http2_protocol_options=_tunnel_protocol(),
+            upgrade_configs=[HttpConnectionManagerUpgradeConfig(upgrade_type="CONNECT")],
+            stream_idle_timeout=_NEVER,
+            use_remote_address=False,
+            generate_request_id=False,
+            http_filters=_tunnel_filters(),
+            access_log=[refused_tunnel_log()],
+        )
+    )
+
+
+def requests(chain: HttpChain) -> NetworkFilter:
+    """Serves the requests of one service port.
+
+    Paths are brought to one form before anything looks at them, and the client's address is the
+    tunnel's, so that neither can be forged.
+    """
+    return _filter(
+        HttpConnectionManager(
+            stat_prefix=stat_name(chain.name),
+            rds=_routes(chain.name),
+            # An HTTP/1.0 request need not name a host; policies must find one all the same.
+            http_protocol_options=Http1ProtocolOptions(
+                accept_http_10=True, default_host_for_http_10=chain.host
+            ),
+            normalize_path=True,
+            merge_slashes=True,
+            path_with_escaped_slashes_action=(
+                HttpConnectionManagerPathWithEscapedSlashesAction.UNESCAPE_AND_REDIRECT
+            ),
+            use_remote_address=False,
+            early_header_mutation_extensions=[note_source()],
+            original_ip_detection_extensions=[source_from_note()],
+            # Keeps the header that the first filter writes over whatever the client sent.
+            forward_client_cert_details=(
+                HttpConnectionManagerForwardClientCertDetails.ALWAYS_FORWARD_ONLY
+            ),
+            server_header_transformation=(
+                HttpConnectionManagerServerHeaderTransformation.PASS_THROUGH
+            ),
+            stream_idle_timeout=_NEVER,
+            upgrade_configs=[HttpConnectionManagerUpgradeConfig(upgrade_type="websocket")],
+            http_filters=_request_filters(),
+            access_log=[request_log(chain.name)],
+        )
+    )
+
+
+def _tunnel_protocol() -> Http2ProtocolOptions:
+    """All streams of a connection share a worker: few streams, so that clients open more."""
+    return Http2ProtocolOptions(
+        allow_connect=True,
+        max_concurrent_streams=100,
+        initial_stream_window_size=4 << 20,
+        initial_connection_window_size=16 << 20,
+        connection_keepalive=KeepaliveSettings(
+            interval=timedelta(seconds=10), timeout=timedelta(seconds=20)
+        ),
+    )
+
+
+def _tunnel_filters() -> list[HttpFilter]:
+    """The authority comes first: RBAC reads the identity that it puts into filter state."""
+    return [
+        http_filter("connect_authority", connect_authority()),
+        *(http_filter(name, inert_rbac()) for name in (Filter.AUDIT, Filter.DENY, Filter.ALLOW)),
+        http_filter(Filter.ROUTER, Router()),
+    ]
+
+
+def _request_filters() -> list[HttpFilter]:
+    return [http_filter(filter_, _unarmed(filter_)) for filter_ in Filter]
+
+
+def _unarmed(filter_: Filter) -> Message:
+    """What a filter of the menu does where no route arms it."""
+    match filter_:
+        case Filter.CLIENT_IDENTITY:
+            return client_identity()
+        case Filter.AUDIT | Filter.DENY | Filter.ALLOW:
+            return inert_rbac()
+        case Filter.FAULT:
+            return HttpFault()
+        case Filter.CORS:
+            return inert_cors()
+        case Filter.STATEFUL_SESSION:
+            return inert_session()
+        case Filter.ROUTER:
+            return Router()
+
+
+def _routes(name: str, *, patient: bool = False) -> Rds:
+    return Rds(route_config_name=name, config_source=ads(patient=patient))
+
+
+def _filter(config: HttpConnectionManager) -> NetworkFilter:
+    return NetworkFilter(
+        name="envoy.filters.network.http_connection_manager", typed_config=pack(config)
+    )

@@ -1,0 +1,156 @@
+"""The internal listeners that serve the waypoint's services.
+
+A connection finds its chain by look-ups of the address and the port that the client named, however
+many services there are. Only chains and look-up change at run time, so that an update leaves the
+connections of every other chain alone.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from functools import lru_cache
+
+from betterproto2 import Message
+from envoy_data_plane.envoy.config.core.v3 import TrafficDirection
+from envoy_data_plane.envoy.config.listener.v3 import (
+    Filter,
+    FilterChain,
+    Listener,
+    ListenerFilter,
+    ListenerInternalListenerConfig,
+)
+from envoy_data_plane.envoy.extensions.filters.listener.http_inspector.v3 import HttpInspector
+from envoy_data_plane.envoy.extensions.filters.network.direct_response.v3 import (
+    Config as DirectResponse,
+)
+from envoy_data_plane.envoy.extensions.matching.common_inputs.network.v3 import (
+    ApplicationProtocolInput,
+    DestinationIpInput,
+    DestinationPortInput,
+)
+from envoy_data_plane.google.protobuf import StringValue
+from envoy_data_plane.xds.core.v3 import TypedExtensionConfig
+from envoy_data_plane.xds.type.matcher.v3 import (
+    Matcher,
+    MatcherMatcherTree,
+    MatcherMatcherTreeMatchMap,
+    MatcherOnMatch,
+)
+
+from translators.ir.listener import HttpChain, InternalListener, PortBinding, TcpChain
+from translators.wire import pack
+from translators.xds.address import canonical_ip
+from translators.xds.filters.network_rbac import network_rbac
+from translators.xds.filters.tcp_proxy import forward
+from translators.xds.http import requests
+from translators.xds.listener import original_dst
+
+# Bytes that might become an HTTP request are waited for this long, and so is a server that speaks
+# first on a port that declares no protocol.
+_SNIFFING = timedelta(milliseconds=200)
+
+# The quotes are part of what Envoy looks up.
+_HTTP_PROTOCOLS = ("'h2c'", "'http/1.0'", "'http/1.1'")
+
+
+def internal_listener(node: InternalListener) -> Listener:
+    """The listener with a chain for each port binding; what no binding names is closed.
+
+    Of two bindings for one address and port the first counts.
+    """
+    return Listener(
+        name=node.name,
+        internal_listener=ListenerInternalListenerConfig(),
+        traffic_direction=TrafficDirection.INBOUND,
+        listener_filters=_listener_filters(node.sniff),
+        listener_filters_timeout=_SNIFFING if node.sniff else None,
+        continue_on_listener_filters_timeout=node.sniff,
+        filter_chain_matcher=_matcher(node),
+        filter_chains=[_chain(each) for each in _chains(node.bindings)],
+        default_filter_chain=FilterChain(name="unknown", filters=[_close()]),
+    )
+
+
+def _listener_filters(sniff: bool) -> list[ListenerFilter]:
+    inspector = ListenerFilter(
+        name="envoy.filters.listener.http_inspector", typed_config=pack(HttpInspector())
+    )
+    return [original_dst(), inspector] if sniff else [original_dst()]
+
+
+def _chains(bindings: Iterable[PortBinding]) -> Iterator[HttpChain | TcpChain]:
+    """Every chain once: Envoy refuses a listener with two of one name."""
+    by_name: dict[str, HttpChain | TcpChain] = {}
+    for binding in bindings:
+        for chain in (binding.http, binding.tcp):
+            if chain is not None:
+                by_name.setdefault(chain.name, chain)
+    yield from by_name.values()
+
+
+@lru_cache(maxsize=8192)
+def _chain(chain: HttpChain | TcpChain) -> FilterChain:
+    return FilterChain(name=chain.name, filters=list(_filters(chain)))
+
+
+def _filters(chain: HttpChain | TcpChain) -> Iterator[Filter]:
+    match chain:
+        case HttpChain():
+            yield requests(chain)
+        case TcpChain():
+            yield from network_rbac(chain.authorization)
+            yield forward(chain.name, chain.cluster)
+
+
+def _close() -> Filter:
+    return Filter(name="envoy.filters.network.direct_response", typed_config=pack(DirectResponse()))
+
+
+def _matcher(node: InternalListener) -> Matcher | None:
+    """Destination address, then port, then perhaps the sniffed protocol, to the chain's name."""
+    ports: dict[str, dict[str, MatcherOnMatch]] = {}
+    for binding in node.bindings:
+        decision = _decision(binding, node.sniff)
+        if decision is None:
+            continue
+        for address in binding.addresses:
+            by_port = ports.setdefault(canonical_ip(address), {})
+            by_port.setdefault(str(binding.port), decision)
+    if not ports:
+        return None  # Envoy refuses an empty look-up
+    by_address = {
+        address: MatcherOnMatch(matcher=_look_up(DestinationPortInput(), by_port))
+        for address, by_port in ports.items()
+    }
+    return _look_up(DestinationIpInput(), by_address)
+
+
+def _decision(binding: PortBinding, sniff: bool) -> MatcherOnMatch | None:
+    if binding.http is None:
+        return None if binding.tcp is None else _use(binding.tcp)
+    if binding.tcp is None or not sniff:
+        return _use(binding.http)
+    return MatcherOnMatch(matcher=_sniffed(binding.http, binding.tcp))
+
+
+def _sniffed(http: HttpChain, tcp: TcpChain) -> Matcher:
+    use_http = {protocol: _use(http) for protocol in _HTTP_PROTOCOLS}
+    return _look_up(ApplicationProtocolInput(), use_http, otherwise=_use(tcp))
+
+
+def _look_up(
+    key: Message,
+    choices: Mapping[str, MatcherOnMatch],
+    otherwise: MatcherOnMatch | None = None,
+) -> Matcher:
+    return Matcher(
+        matcher_tree=MatcherMatcherTree(
+            input=TypedExtensionConfig(name="key", typed_config=pack(key)),
+            exact_match_map=MatcherMatcherTreeMatchMap(map=dict(choices)),
+        ),
+        on_no_match=otherwise,
+    )
+
+
+def _use(chain: HttpChain | TcpChain) -> MatcherOnMatch:
+    name = pack(StringValue(value=chain.name))
+    return MatcherOnMatch(action=TypedExtensionConfig(name="chain", typed_config=name))

@@ -1,0 +1,77 @@
+"""Which requests a route is for."""
+
+from typing import TypedDict, assert_never
+
+from envoy_data_plane.envoy.config.route.v3 import (
+    HeaderMatcher,
+    QueryParameterMatcher,
+    RouteMatchGrpcRouteMatchOptions,
+)
+from envoy_data_plane.envoy.config.route.v3 import RouteMatch as EnvoyMatch
+from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
+
+from translators.ir.route import PathKind, PathMatch, RouteMatch, ValueMatch
+from translators.xds.peer import peer_in_namespaces
+from translators.xds.text import exact, regex
+
+
+class PathCondition(TypedDict, total=False):
+    """One member of the oneof that says how a route matches paths."""
+
+    prefix: str
+    path: str
+    path_separated_prefix: str
+    safe_regex: RegexMatcher
+
+
+def route_match(match: RouteMatch) -> EnvoyMatch:
+    """All conditions of a route (Gateway API HTTPRouteMatch)."""
+    headers = [_header(header) for header in match.headers]
+    if match.method:
+        headers.append(HeaderMatcher(name=":method", string_match=exact(match.method)))
+    namespaces = match.peer_namespaces
+    return EnvoyMatch(
+        **_path(match.path),
+        headers=headers,
+        query_parameters=[
+            QueryParameterMatcher(name=parameter.name, string_match=_value(parameter))
+            for parameter in match.query
+        ],
+        filter_state=[peer_in_namespaces(namespaces)] if namespaces else [],
+        grpc=RouteMatchGrpcRouteMatchOptions() if match.grpc else None,
+    )
+
+
+def takes_all(match: RouteMatch) -> bool:
+    """Whether the route leaves no request to the routes behind it."""
+    return match == RouteMatch()
+
+
+def _path(path: PathMatch) -> PathCondition:
+    match path.kind:
+        case PathKind.EXACT:
+            return PathCondition(path=path.value)
+        case PathKind.REGEX:
+            return PathCondition(safe_regex=RegexMatcher(regex=path.value))
+        case PathKind.PREFIX:
+            return _prefix(path.value)
+        case _:
+            assert_never(path.kind)
+
+
+def _prefix(value: str) -> PathCondition:
+    """By whole segments; a slash at the end means nothing (Gateway API PathPrefix)."""
+    segments = value.rstrip("/")
+    if not segments:
+        return PathCondition(prefix="/")
+    return PathCondition(path_separated_prefix=segments)
+
+
+def _header(match: ValueMatch) -> HeaderMatcher:
+    # What HTTP/1.1 calls host arrives as the authority.
+    name = ":authority" if match.name == "host" else match.name
+    return HeaderMatcher(name=name, string_match=_value(match))
+
+
+def _value(match: ValueMatch) -> StringMatcher:
+    return regex(match.value) if match.regex else exact(match.value)

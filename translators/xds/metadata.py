@@ -1,0 +1,53 @@
+"""Metadata: facts about a resource that Envoy shows in its config dump or hands to filters."""
+
+from collections.abc import Iterable, Mapping
+
+from envoy_data_plane.envoy.config.core.v3 import Metadata
+from envoy_data_plane.google.protobuf import ListValue, Struct, Value
+
+from translators.ir.origin import Origin
+
+_API_PATHS = {
+    "AuthorizationPolicy": "security.istio.io/v1",
+    "GRPCRoute": "gateway.networking.k8s.io/v1",
+    "HTTPRoute": "gateway.networking.k8s.io/v1",
+    "ServiceEntry": "networking.istio.io/v1",
+    "TCPRoute": "gateway.networking.k8s.io/v1alpha2",
+    "TLSRoute": "gateway.networking.k8s.io/v1",
+}
+
+
+def struct(fields: Mapping[str, str]) -> Struct:
+    """A Struct of texts."""
+    return Struct(fields={key: Value(string_value=text) for key, text in fields.items()})
+
+
+def filter_metadata(namespaces: Mapping[str, Mapping[str, str]]) -> Metadata:
+    """Metadata of texts, by name and key."""
+    return Metadata(filter_metadata={name: struct(fields) for name, fields in namespaces.items()})
+
+
+def route_provenance(origin: Origin | None) -> Metadata | None:
+    """Where a route comes from: our ``waypost.origin``, and ``istio.config`` for Istio's tools."""
+    if origin is None:
+        return None
+    waypost = {"waypost": {"origin": str(origin)}}
+    path = _config_path(origin)
+    return filter_metadata({"istio": {"config": path}} | waypost if path else waypost)
+
+
+def provenance(origins: Iterable[Origin]) -> Metadata | None:
+    """Where a resource comes from, as the list ``waypost.origins``."""
+    texts = [Value(string_value=str(origin)) for origin in origins]
+    if not texts:
+        return None
+    origins_value = Value(list_value=ListValue(values=texts))
+    return Metadata(filter_metadata={"waypost": Struct(fields={"origins": origins_value})})
+
+
+def _config_path(origin: Origin) -> str:
+    """How Istio writes an object: the path of its API, with the kind in lower case."""
+    api = _API_PATHS.get(origin.kind)
+    if api is None:
+        return ""
+    return f"/apis/{api}/namespaces/{origin.namespace}/{origin.kind.lower()}/{origin.name}"

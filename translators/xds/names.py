@@ -1,0 +1,59 @@
+"""Names that resources of a proxy call each other by; Istio's, because people grep for them."""
+
+import re
+from typing import Final
+
+CONNECT_TERMINATE: Final = "connect_terminate"
+"""The listener for HBONE."""
+
+CONNECT_ORIGINATE: Final = "connect_originate"
+"""The internal listener that opens tunnels, and the cluster that dials for it."""
+
+MAIN_INTERNAL: Final = "main_internal"
+"""The internal listener for declared protocols, and the cluster that leads to it."""
+
+MAIN_INTERNAL_SNIFF: Final = "main_internal_sniff"
+"""The internal listener for protocols that must be sniffed, and the cluster that leads to it."""
+
+CONNECT_ROUTES: Final = "connect"
+"""The route table of ``connect_terminate``."""
+
+PASSTHROUGH: Final = "passthrough"
+"""The cluster that dials what the client named."""
+
+UNKNOWN_SERVICE: Final = "UnknownService"
+"""A cluster that never exists: stands for a backend that is invalid."""
+
+SVID: Final = "default"
+"""The secret with the proxy's own certificate."""
+
+ROOTS: Final = "ROOTCA"
+"""The secret with the roots that peers are verified against."""
+
+PEER_PRINCIPAL: Final = "io.istio.peer_principal"
+"""Filter state: the client's SPIFFE ID."""
+
+LOCAL_PRINCIPAL: Final = "io.istio.local_principal"
+"""Filter state: the waypoint's SPIFFE ID, as the client saw it."""
+
+LOCAL_ADDRESS: Final = "envoy.filters.listener.original_dst.local_ip"
+"""Filter state: the address and port that the client named. Envoy's own key."""
+
+REMOTE_ADDRESS: Final = "envoy.filters.listener.original_dst.remote_ip"
+"""Filter state: the client's address and port. Envoy's own key."""
+
+ORIGINAL_DST_METADATA: Final = "envoy.filters.listener.original_dst"
+"""Endpoint metadata: where a tunnel leads, under ``local``. Envoy's own key."""
+
+HBONE_METADATA: Final = "waypost.hbone"
+"""Endpoint metadata: the SPIFFE ID that the far end of a tunnel must show, under ``san``."""
+
+SOURCE_HEADER: Final = "x-waypost-source"
+"""Carries the client's address between two stages of one HTTP connection manager only."""
+
+_NOT_IN_STATS = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+def stat_name(name: str) -> str:
+    """The name as a part of a statistic's name: a dot would break Prometheus labels."""
+    return _NOT_IN_STATS.sub("_", name)

@@ -1,0 +1,95 @@
+"""The half of an RBAC policy that looks at what is asked for."""
+
+from typing import assert_never
+
+from envoy_data_plane.envoy.config.core.v3 import TypedExtensionConfig
+from envoy_data_plane.envoy.config.rbac.v3 import Permission, PermissionSet
+from envoy_data_plane.envoy.extensions.path.match.uri_template.v3 import UriTemplateMatchConfig
+
+from translators.ir.authorization import (
+    AllOf,
+    AnyOf,
+    ClaimIs,
+    DestinationIp,
+    DestinationPort,
+    Everything,
+    HeaderIs,
+    HostIs,
+    MethodIs,
+    Not,
+    Nothing,
+    PathIs,
+    PeerIs,
+    Predicate,
+    PrincipalIs,
+    RemoteIp,
+    SniIs,
+    SourceIp,
+    TextKind,
+)
+from translators.wire import pack
+from translators.xds.address import envoy_cidr
+from translators.xds.claim import claim_is
+from translators.xds.request import head_matches, path_matches
+from translators.xds.text import text_matcher
+
+
+def permission(predicate: Predicate) -> Permission:  # noqa: C901 (a closed union)
+    """The predicate as a permission.
+
+    Raises ValueError if it asks for the client's identity or address, which Envoy's permissions
+    can't see: those belong to ``AuthzRule.sources``.
+    """
+    match predicate:
+        case Everything():
+            return Permission(any=True)
+        case Nothing():
+            return _negated(Permission(any=True))
+        case AllOf(parts):
+            return _all_of([permission(part) for part in parts])
+        case AnyOf(parts):
+            return _any_of([permission(part) for part in parts])
+        case Not(part):
+            return _negated(permission(part))
+        case HeaderIs() | HostIs() | MethodIs():
+            return Permission(header=head_matches(predicate))
+        case PathIs():
+            return _path(predicate)
+        case ClaimIs():
+            return Permission(metadata=claim_is(predicate))
+        case DestinationIp(range_):
+            return Permission(destination_ip=envoy_cidr(range_))
+        case DestinationPort(port):
+            return Permission(destination_port=port)
+        case SniIs(text):
+            return Permission(requested_server_name=text_matcher(text))
+        case PeerIs() | PrincipalIs() | SourceIp() | RemoteIp():
+            raise ValueError(f"{predicate} can only be asked of a source")
+        case _:
+            assert_never(predicate)
+
+
+def _all_of(parts: list[Permission]) -> Permission:
+    return Permission(and_rules=PermissionSet(rules=parts)) if parts else Permission(any=True)
+
+
+def _any_of(parts: list[Permission]) -> Permission:
+    if not parts:
+        return _negated(Permission(any=True))
+    return Permission(or_rules=PermissionSet(rules=parts))
+
+
+def _negated(part: Permission) -> Permission:
+    return Permission(not_rule=part)
+
+
+def _path(predicate: PathIs) -> Permission:
+    if predicate.text.kind is not TextKind.TEMPLATE:
+        return Permission(url_path=path_matches(predicate))
+    # Istio writes {*} and {**} where Envoy writes * and **.
+    template = predicate.text.value.replace("{**}", "**").replace("{*}", "*")
+    return Permission(
+        uri_template=TypedExtensionConfig(
+            name="uri-template", typed_config=pack(UriTemplateMatchConfig(path_template=template))
+        )
+    )

@@ -1,0 +1,32 @@
+"""Authorization rules as RBAC rules, for requests and for connections alike."""
+
+from collections.abc import Iterable
+
+from envoy_data_plane.envoy.config.rbac.v3 import Policy, Rbac, RbacAction
+
+from translators.ir.authorization import AuthzRule
+from translators.xds.permission import permission
+from translators.xds.principal import principal
+
+DRY_RUN_PREFIX = {
+    RbacAction.DENY: "istio_dry_run_deny_",
+    RbacAction.ALLOW: "istio_dry_run_allow_",
+}
+"""What leads the statistics and the metadata of rules that are watched but not enforced."""
+
+
+def rules(action: RbacAction, given: Iterable[AuthzRule]) -> Rbac:
+    """One set of rules. ALLOW without any rule refuses all, DENY without any refuses nothing.
+
+    Raises ValueError if two rules share a key: the later one would be lost.
+    """
+    policies: dict[str, Policy] = {}
+    for rule in given:
+        if rule.key in policies:
+            raise ValueError(f"two authorization rules are called {rule.key}")
+        policies[rule.key] = _policy(rule)
+    return Rbac(action=action, policies=policies)
+
+
+def _policy(rule: AuthzRule) -> Policy:
+    return Policy(permissions=[permission(rule.operations)], principals=[principal(rule.sources)])

@@ -1,0 +1,77 @@
+"""The half of an RBAC policy that looks at who asks."""
+
+from typing import assert_never
+
+from envoy_data_plane.envoy.config.rbac.v3 import Principal, PrincipalSet
+
+from translators.ir.authorization import (
+    AllOf,
+    AnyOf,
+    ClaimIs,
+    DestinationIp,
+    DestinationPort,
+    Everything,
+    HeaderIs,
+    HostIs,
+    MethodIs,
+    Not,
+    Nothing,
+    PathIs,
+    PeerIs,
+    Predicate,
+    PrincipalIs,
+    RemoteIp,
+    SniIs,
+    SourceIp,
+)
+from translators.xds.claim import claim_is
+from translators.xds.peer import peer_is, principal_is, source_in
+from translators.xds.request import head_matches, path_matches
+
+
+def principal(predicate: Predicate) -> Principal:  # noqa: C901 (a closed union)
+    """The predicate as a principal.
+
+    The client's address is the one that the tunnel came from, for ``RemoteIp`` too: no header is
+    believed. Raises ValueError if the predicate asks for the destination, which Envoy's
+    principals can't see: that belongs to ``AuthzRule.operations``.
+    """
+    match predicate:
+        case Everything():
+            return Principal(any=True)
+        case Nothing():
+            return _negated(Principal(any=True))
+        case AllOf(parts):
+            return _all_of([principal(part) for part in parts])
+        case AnyOf(parts):
+            return _any_of([principal(part) for part in parts])
+        case Not(part):
+            return _negated(principal(part))
+        case PeerIs():
+            return Principal(filter_state=peer_is(predicate))
+        case PrincipalIs():
+            return Principal(filter_state=principal_is(predicate))
+        case SourceIp(range_) | RemoteIp(range_):
+            return Principal(filter_state=source_in(range_))
+        case HeaderIs() | HostIs() | MethodIs():
+            return Principal(header=head_matches(predicate))
+        case PathIs():
+            return Principal(url_path=path_matches(predicate))
+        case ClaimIs():
+            return Principal(metadata=claim_is(predicate))
+        case DestinationIp() | DestinationPort() | SniIs():
+            raise ValueError(f"{predicate} can only be asked of an operation")
+        case _:
+            assert_never(predicate)
+
+
+def _all_of(parts: list[Principal]) -> Principal:
+    return Principal(and_ids=PrincipalSet(ids=parts)) if parts else Principal(any=True)
+
+
+def _any_of(parts: list[Principal]) -> Principal:
+    return Principal(or_ids=PrincipalSet(ids=parts)) if parts else _negated(Principal(any=True))
+
+
+def _negated(part: Principal) -> Principal:
+    return Principal(not_id=part)

@@ -1,0 +1,159 @@
+"""From the model to xDS: one resource for each node."""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from betterproto2 import Message
+
+from translators.ir import Node, Origin
+from translators.ir.cluster import (
+    InternalCluster,
+    OriginateCluster,
+    PassthroughCluster,
+    ServiceCluster,
+)
+from translators.ir.endpoint import EndpointSet
+from translators.ir.listener import (
+    ConnectOriginate,
+    ConnectTable,
+    ConnectTerminate,
+    InternalListener,
+)
+from translators.ir.route import RouteTable
+from translators.ir.secret import Certificate, TrustBundle
+from translators.wire import Resource, ResourceKey, TypeUrl, finish, unvalidated
+from translators.xds.cluster import (
+    internal_cluster,
+    originate_cluster,
+    passthrough_cluster,
+    service_cluster,
+)
+from translators.xds.connect import connect_table
+from translators.xds.endpoint import load_assignment
+from translators.xds.internal import internal_listener
+from translators.xds.listener import connect_originate, connect_terminate
+from translators.xds.names import (
+    CONNECT_ORIGINATE,
+    CONNECT_ROUTES,
+    CONNECT_TERMINATE,
+    MAIN_INTERNAL,
+    MAIN_INTERNAL_SNIFF,
+    PASSTHROUGH,
+)
+from translators.xds.route import route_table, table_clusters
+from translators.xds.secret import certificate, trust_bundle
+
+
+def render(node: Node) -> Message:
+    """The Envoy message for a node, made from nothing but the node.
+
+    Raises ValueError for nodes that break their contract (see the modules of their kind), never
+    for what a user wrote.
+    """
+    with unvalidated():
+        return _message(node)
+
+
+def resource(node: Node) -> Resource:
+    """The node as a finished resource: encoded, with a version, and with what it requires.
+
+    Raises ValueError as ``render`` does.
+    """
+    key = key_of(node)
+    return finish(key.type_url, key.name, render(node), _requires(node), _origins(node))
+
+
+def key_of(node: Node) -> ResourceKey:
+    """The type and name of the resource that a node renders to."""
+    match node:
+        case ConnectTerminate():
+            return ResourceKey(TypeUrl.LISTENER, CONNECT_TERMINATE)
+        case ConnectOriginate():
+            return ResourceKey(TypeUrl.LISTENER, CONNECT_ORIGINATE)
+        case InternalListener():
+            return ResourceKey(TypeUrl.LISTENER, node.name)
+        case ConnectTable():
+            return ResourceKey(TypeUrl.ROUTE, CONNECT_ROUTES)
+        case RouteTable():
+            return ResourceKey(TypeUrl.ROUTE, node.name)
+        case OriginateCluster():
+            return ResourceKey(TypeUrl.CLUSTER, CONNECT_ORIGINATE)
+        case PassthroughCluster():
+            return ResourceKey(TypeUrl.CLUSTER, PASSTHROUGH)
+        case InternalCluster() | ServiceCluster():
+            return ResourceKey(TypeUrl.CLUSTER, node.name)
+        case EndpointSet():
+            return ResourceKey(TypeUrl.ENDPOINT, node.cluster)
+        case Certificate() | TrustBundle():
+            return ResourceKey(TypeUrl.SECRET, node.name)
+        case _:
+            assert_never(node)
+
+
+def _message(node: Node) -> Message:  # noqa: C901 (a closed union)
+    match node:
+        case ConnectTerminate():
+            return connect_terminate(node)
+        case ConnectOriginate():
+            return connect_originate(node)
+        case InternalListener():
+            return internal_listener(node)
+        case ConnectTable():
+            return connect_table(node)
+        case RouteTable():
+            return route_table(node)
+        case InternalCluster():
+            return internal_cluster(node)
+        case OriginateCluster():
+            return originate_cluster(node)
+        case PassthroughCluster():
+            return passthrough_cluster(node)
+        case ServiceCluster():
+            return service_cluster(node)
+        case EndpointSet():
+            return load_assignment(node)
+        case Certificate():
+            return certificate(node)
+        case TrustBundle():
+            return trust_bundle(node)
+        case _:
+            assert_never(node)
+
+
+def _requires(node: Node) -> tuple[ResourceKey, ...]:
+    """What a client should hold first, so that nothing leads to what is not there yet.
+
+    Secrets are in nobody's list: a client only asks for them when something names them.
+    """
+    match node:
+        case ConnectTable():
+            return (
+                ResourceKey(TypeUrl.LISTENER, MAIN_INTERNAL),
+                ResourceKey(TypeUrl.LISTENER, MAIN_INTERNAL_SNIFF),
+                *(ResourceKey(TypeUrl.CLUSTER, host.cluster) for host in node.hosts),
+                *(ResourceKey(TypeUrl.ROUTE, name) for name in node.requires_tables),
+            )
+        case RouteTable():
+            return _with_endpoints(table_clusters(node))
+        case InternalListener():
+            chains = (binding.tcp for binding in node.bindings)
+            return _with_endpoints(chain.cluster for chain in chains if chain is not None)
+        case _:
+            return ()
+
+
+def _with_endpoints(clusters: Iterable[str]) -> tuple[ResourceKey, ...]:
+    """The clusters and their endpoints; a cluster that finds its own has no such resource."""
+    return tuple(
+        ResourceKey(type_url, cluster)
+        for cluster in clusters
+        for type_url in (TypeUrl.CLUSTER, TypeUrl.ENDPOINT)
+    )
+
+
+def _origins(node: Node) -> tuple[Origin, ...]:
+    match node:
+        case RouteTable() | ConnectTable() | ServiceCluster() | EndpointSet():
+            return node.origins
+        case _:
+            return ()

@@ -1,0 +1,77 @@
+"""Route tables: all that is decided about the requests of one HTTP service port."""
+
+from collections.abc import Iterator
+
+from envoy_data_plane.envoy.config.route.v3 import Decorator, RouteConfiguration, VirtualHost
+from envoy_data_plane.envoy.config.route.v3 import Route as EnvoyRoute
+
+from translators.ir.route import DirectResponse, Forward, Route, RouteMatch, RouteTable
+from translators.xds.action import clusters_of, route_action
+from translators.xds.filters.cors import armed_cors
+from translators.xds.filters.menu import Armed, per_filter_config
+from translators.xds.filters.rbac import armed_rbac
+from translators.xds.filters.stateful_session import armed_session
+from translators.xds.header import header_changes
+from translators.xds.match import route_match, takes_all
+from translators.xds.metadata import provenance, route_provenance
+from translators.xds.names import SOURCE_HEADER
+
+_NO_ROUTE = Route(name="not-found", match=RouteMatch(), action=DirectResponse(404))
+
+_MAX_BODY_BYTES = 1 << 20
+
+
+def route_table(node: RouteTable) -> RouteConfiguration:
+    """One virtual host for all names of the service.
+
+    The authorization stands on the virtual host and no route has one of its own. A route for
+    everything ends the list, because Envoy holds no request to a policy that it has no route for.
+    """
+    everything = VirtualHost(
+        name=f"inbound|http|{node.port}",
+        domains=["*"],
+        routes=[_route(node, route) for route in _complete(node.routes)],
+        request_headers_to_remove=[SOURCE_HEADER],
+        typed_per_filter_config=per_filter_config(armed_rbac(node.authorization)),
+        metadata=provenance(node.origins),
+    )
+    return RouteConfiguration(
+        name=node.name,
+        virtual_hosts=[everything],
+        validate_clusters=False,
+        max_direct_response_body_size_bytes=_MAX_BODY_BYTES,
+    )
+
+
+def table_clusters(node: RouteTable) -> tuple[str, ...]:
+    """The clusters that the table's routes lead to, each once."""
+    named = (cluster for route in node.routes for cluster in clusters_of(route.action))
+    return tuple(dict.fromkeys(named))
+
+
+def _complete(routes: tuple[Route, ...]) -> Iterator[Route]:
+    """The routes up to the one that takes all requests, or with one behind them that does."""
+    for route in routes:
+        yield route
+        if takes_all(route.match):
+            return
+    yield _NO_ROUTE
+
+
+def _route(table: RouteTable, route: Route) -> EnvoyRoute:
+    return EnvoyRoute(
+        name=route.name,
+        match=route_match(route.match),
+        **route_action(route.action),
+        **header_changes(route.request_headers, route.response_headers),
+        typed_per_filter_config=per_filter_config(_armed(route)),
+        decorator=Decorator(operation=f"{table.host}:{table.port}/{route.name}"),
+        metadata=route_provenance(route.origin),
+    )
+
+
+def _armed(route: Route) -> Iterator[Armed]:
+    if route.cors is not None:
+        yield armed_cors(route.cors)
+    if isinstance(route.action, Forward) and route.action.persistence is not None:
+        yield armed_session(route.action.persistence)

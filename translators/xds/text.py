@@ -1,0 +1,60 @@
+"""Matching texts. Regular expressions are built from escaped parts, never from user text."""
+
+import re2
+from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
+
+from translators.ir.authorization import TextKind, TextMatch
+
+SPIFFE = "spiffe://"
+
+
+def exact(value: str) -> StringMatcher:
+    """The text and nothing else."""
+    return StringMatcher(exact=value)
+
+
+def regex(pattern: str) -> StringMatcher:
+    """A pattern (RE2) that must match the whole text."""
+    return StringMatcher(safe_regex=RegexMatcher(regex=pattern))
+
+
+def escaped(text: str) -> str:
+    """A pattern that matches the text itself."""
+    return str(re2.escape(text))
+
+
+def text_matcher(text: TextMatch, before: str = "") -> StringMatcher:
+    """The condition on a text that is always led by ``before``.
+
+    Raises ValueError for a path template, which only the path of a request can be held against.
+    """
+    match text.kind:
+        case TextKind.EXACT:
+            return StringMatcher(exact=before + text.value, ignore_case=text.ignore_case)
+        case TextKind.PREFIX if before or text.value:
+            return StringMatcher(prefix=before + text.value, ignore_case=text.ignore_case)
+        case TextKind.SUFFIX if text.value and not before:
+            return StringMatcher(suffix=text.value, ignore_case=text.ignore_case)
+        case TextKind.PREFIX | TextKind.SUFFIX | TextKind.PRESENT:
+            return regex(escaped(before) + pattern(text, anything="."))
+        case TextKind.TEMPLATE:
+            raise ValueError(f"{text} can only be asked of a path")
+
+
+def pattern(text: TextMatch, anything: str) -> str:
+    """The condition as a pattern, in which a wildcard stands for some of ``anything``.
+
+    Raises ValueError for a path template.
+    """
+    literal = f"(?i:{escaped(text.value)})" if text.ignore_case else escaped(text.value)
+    match text.kind:
+        case TextKind.EXACT:
+            return literal
+        case TextKind.PREFIX:
+            return f"{literal}{anything}*"
+        case TextKind.SUFFIX:
+            return f"{anything}*{literal}"
+        case TextKind.PRESENT:
+            return f"{anything}+"
+        case TextKind.TEMPLATE:
+            raise ValueError(f"{text} can only be asked of a path")

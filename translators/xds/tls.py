@@ -1,0 +1,82 @@
+"""Mutual TLS of tunnels: TLS 1.3, the waypoint's SVID, peers of the trust domains only.
+
+Sessions are never resumed: a resumed session is not verified against roots that have changed
+since, nor against the identity that an endpoint must show.
+"""
+
+from collections.abc import Iterable
+
+from betterproto2 import Message
+from envoy_data_plane.envoy.config.core.v3 import TransportSocket
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
+    CertificateValidationContext,
+    CommonTlsContext,
+    CommonTlsContextCombinedCertificateValidationContext,
+    DownstreamTlsContext,
+    SdsSecretConfig,
+    SubjectAltNameMatcher,
+    SubjectAltNameMatcherSanType,
+    TlsParameters,
+    TlsParametersTlsProtocol,
+    UpstreamTlsContext,
+)
+from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
+
+from translators.wire import pack
+from translators.xds.config_source import ads
+from translators.xds.names import ROOTS, SVID
+from translators.xds.text import SPIFFE
+
+
+def accept_tunnels(trust_domains: Iterable[str]) -> TransportSocket:
+    """The socket that clients' tunnels arrive on."""
+    return _tls(
+        DownstreamTlsContext(
+            common_tls_context=_mutual(trust_domains),
+            require_client_certificate=True,
+            disable_stateless_session_resumption=True,
+            disable_stateful_session_resumption=True,
+        )
+    )
+
+
+def dial_tunnels(trust_domains: Iterable[str]) -> TransportSocket:
+    """The socket that tunnels to destinations leave by.
+
+    Filter state with the expected identity takes the place of the trust domains.
+    """
+    return _tls(UpstreamTlsContext(common_tls_context=_mutual(trust_domains), max_session_keys=0))
+
+
+def _mutual(trust_domains: Iterable[str]) -> CommonTlsContext:
+    only = TlsParametersTlsProtocol.TLSv1_3
+    members = CertificateValidationContext(
+        match_typed_subject_alt_names=[_member_of(domain) for domain in trust_domains]
+    )
+    return CommonTlsContext(
+        alpn_protocols=["h2"],
+        tls_params=TlsParameters(
+            tls_minimum_protocol_version=only, tls_maximum_protocol_version=only
+        ),
+        tls_certificate_sds_secret_configs=[_secret(SVID)],
+        combined_validation_context=CommonTlsContextCombinedCertificateValidationContext(
+            default_validation_context=members,
+            validation_context_sds_secret_config=_secret(ROOTS),
+        ),
+    )
+
+
+def _member_of(trust_domain: str) -> SubjectAltNameMatcher:
+    return SubjectAltNameMatcher(
+        san_type=SubjectAltNameMatcherSanType.URI,
+        matcher=StringMatcher(prefix=f"{SPIFFE}{trust_domain}/"),
+    )
+
+
+def _secret(name: str) -> SdsSecretConfig:
+    # Without its secrets a waypoint would only break handshakes: it had better not be ready.
+    return SdsSecretConfig(name=name, sds_config=ads(patient=True))
+
+
+def _tls(context: Message) -> TransportSocket:
+    return TransportSocket(name="tls", typed_config=pack(context))
