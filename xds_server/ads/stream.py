@@ -60,7 +60,7 @@ class Stream(Generic[Request]):
         self._counters = counters
         self._wake = asyncio.Event()
         self._stopping: Closing | None = None
-        self._reported: dict[ResourceKey, str] = {}
+        self._reported: dict[TypeUrl, Mapping[str, str]] = {}
         patience = limits.throttle_patience
         self._requests = Throttle(
             "requests", TokenBucket(limits.requests_per_second, limits.requests_burst), patience
@@ -115,18 +115,24 @@ class Stream(Generic[Request]):
                 await self._rejections.admit()
 
     def _note_reported(self, request: Request) -> None:
-        """What a client brings from another stream it has accepted there."""
+        """Keep what a client brings from another stream, where it has accepted it.
+
+        Once a type, so that what waits for the first snapshot is bounded.
+        """
         if isinstance(request, DeltaRequest) and request.type_url in _KNOWN_TYPES:
-            type_url = TypeUrl(request.type_url)
-            for name, version in request.initial_versions.items():
-                self._reported[ResourceKey(type_url, name)] = version
+            self._reported.setdefault(TypeUrl(request.type_url), request.initial_versions)
 
     def _credit_reported(self, snapshot: Snapshot) -> None:
         """So a restarted server knows the last good content, without anything being sent."""
-        reported, self._reported = self._reported, {}
-        current = ((snapshot.get(key), version) for key, version in reported.items())
-        held = [each for each, version in current if each is not None and each.version == version]
-        self._store.acknowledge(self._key, held)
+        for type_url, versions in self._reported.items():
+            available = snapshot.of_type(type_url)
+            held = [
+                resource
+                for name, version in versions.items()
+                if (resource := available.get(name)) is not None and resource.version == version
+            ]
+            self._store.acknowledge(self._key, held)
+        self._reported.clear()
 
     def _note_rejection(self, rejected: Rejected, nonce: str) -> None:
         self._counters.count_rejection(rejected.type_url)
