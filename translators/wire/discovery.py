@@ -195,15 +195,19 @@ def sotw_response(type_url: str, nonce: str, version: str, resources: Iterable[R
     return b"".join(parts)
 
 
-def _versioned(resource: Resource) -> tuple[bytes, ...]:
+def _versioned(resource: Resource) -> tuple[bytes, bytes, bytes, bytes]:
     """An element of DeltaDiscoveryResponse.resources: its bytes, with the body not yet copied."""
     any_head = _any_head(resource)
-    any_size = varint(len(any_head) + len(resource.body))
     head = (
-        _RESOURCE_VERSION + delimit(resource.version.encode()) + _RESOURCE_ANY + any_size + any_head
+        _RESOURCE_NAME
+        + delimit(resource.key.name.encode())
+        + _RESOURCE_VERSION
+        + delimit(resource.version.encode())
+        + _RESOURCE_ANY
+        + varint(len(any_head) + len(resource.body))
+        + any_head
     )
-    name = _RESOURCE_NAME + delimit(resource.key.name.encode())
-    return _RESOURCE, varint(len(head) + len(resource.body) + len(name)), head, resource.body, name
+    return _RESOURCE, varint(len(head) + len(resource.body)), head, resource.body
 
 
 def _any_head(resource: Resource) -> bytes:

@@ -119,7 +119,8 @@ class Channel:
 
     def settled(self) -> bool:
         """Whether the client has all that it may have of this type, removals aside."""
-        return not (self.dirty or self.blocked or self.flights)
+        arriving = any(flight.fresh for flight in self.flights.values())
+        return not (self.dirty or self.blocked or arriving)
 
     def launch(self, nonce: str, flight: Flight) -> None:
         """Note that this response was sent."""

@@ -194,7 +194,8 @@ class Session(ABC):
         fresh = self._choose(channel, snapshot) if channel.dirty else []
         if fresh:
             return self._send(channel, fresh, ())
-        if channel.owes_answer and channel.settled() and not channel.gone:
+        idle = channel.settled() and not channel.flights and not channel.gone
+        if channel.owes_answer and idle:
             return self._send(channel, (), ())
         return None
 

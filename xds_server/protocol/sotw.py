@@ -68,10 +68,8 @@ class SotwSession(Session):
         That can be told for the wildcard alone: a client that asks by name may have dropped a name
         and asked again since it was given that version.
         """
-        if channel.subscription.names:
-            return
-        resources = snapshot.of_type(channel.type_url).values()
-        if not channel.subscription.wildcard or claim != _version(resources):
+        asked, resources = channel.subscription, snapshot.of_type(channel.type_url).values()
+        if asked.names or not asked.wildcard or claim != _version(resources):
             return
         channel.owes_answer = False
         for resource in resources:

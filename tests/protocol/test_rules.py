@@ -1,0 +1,429 @@
+"""The rules of the xDS protocol, one test each; the numbers are those of the rule table in docs."""
+
+import pytest
+
+from tests.protocol.worlds import (
+    CLUSTER,
+    ENDPOINT,
+    LISTENER,
+    ROUTE,
+    SECRET,
+    drain,
+    key,
+    named,
+    resource,
+    sent,
+    snapshot,
+)
+from translators.wire.discovery import DeltaRequest, RequestError, SotwRequest, read_delta_request
+from translators.wire.resource import Resource, TypeUrl
+from translators.wire.snapshot import EMPTY
+from xds_server.protocol import (
+    Acknowledged,
+    DeltaSession,
+    ProtocolViolation,
+    Rejected,
+    Response,
+    SessionLimits,
+    SotwSession,
+)
+
+BAD = RequestError(13, "it is bad")
+
+
+def delta(*resources: Resource) -> DeltaSession:
+    session = DeltaSession(SessionLimits())
+    session.update(snapshot(*resources), None)
+    return session
+
+
+def sotw(*resources: Resource) -> SotwSession:
+    session = SotwSession(SessionLimits())
+    session.update(snapshot(*resources), None)
+    return session
+
+
+def ask(session: DeltaSession, type_url: TypeUrl, *names: str) -> list[Response]:
+    session.receive(DeltaRequest(type_url, subscribe=names))
+    return drain(session)
+
+
+def ask_all(session: SotwSession, type_url: TypeUrl, *names: str) -> list[Response]:
+    session.receive(SotwRequest(type_url, names=names))
+    return drain(session)
+
+
+def ack(session: DeltaSession | SotwSession, response: Response, *names: str) -> list[Response]:
+    type_url, nonce = response.type_url, response.nonce
+    if isinstance(session, DeltaSession):
+        verdict = session.receive(DeltaRequest(type_url, nonce))
+    else:
+        verdict = session.receive(SotwRequest(type_url, "", nonce, names))
+    assert isinstance(verdict, Acknowledged)
+    assert verdict.resources == response.resources
+    return drain(session)
+
+
+def nack(
+    session: DeltaSession | SotwSession, response: Response, message: str = "", *names: str
+) -> Rejected:
+    error = RequestError(13, message)
+    if isinstance(session, DeltaSession):
+        verdict = session.receive(DeltaRequest(response.type_url, response.nonce, error=error))
+    else:
+        verdict = session.receive(
+            SotwRequest(response.type_url, "", response.nonce, names, error=error)
+        )
+    assert isinstance(verdict, Rejected)
+    return verdict
+
+
+def settle(session: DeltaSession, responses: list[Response]) -> list[Response]:
+    """Acknowledge these, and what follows from that, until nothing follows."""
+    seen = list(responses)
+    for response in seen:
+        seen += ack(session, response)
+    return seen
+
+
+def test_p01_only_the_first_request_needs_a_node() -> None:
+    session = delta(resource(CLUSTER, "a"), resource(ROUTE, "r"))
+    session.receive(DeltaRequest(CLUSTER, node=b"\x0a\x01x"))
+    session.receive(DeltaRequest(ROUTE, subscribe=("r",)))
+    assert named(drain(session)) == ["a@1", "r@1"]
+
+
+def test_p02_a_nonce_of_another_stream_or_type_pairs_with_nothing() -> None:
+    session = delta(resource(CLUSTER, "a"), resource(LISTENER, "l"))
+    assert session.receive(DeltaRequest(CLUSTER, nonce="1")) is None
+    (response,) = drain(session)
+    assert session.receive(DeltaRequest(LISTENER, nonce=response.nonce)) is None
+    assert named(drain(session)) == ["l@1"]
+    old_stream = sotw(resource(CLUSTER, "a"))
+    assert old_stream.receive(SotwRequest(CLUSTER, "x", "17", ())) is None
+    assert named(drain(old_stream)) == ["a@1"]
+
+
+def test_p03_sotw_ignores_a_stale_nonce_and_the_newer_request_counts() -> None:
+    session = sotw(resource(ROUTE, "a"), resource(ROUTE, "b"))
+    (first,) = ask_all(session, ROUTE, "a")
+    assert session.receive(SotwRequest(ROUTE, nonce="stale", names=("b",))) is None
+    assert drain(session) == []
+    assert named(ack(session, first, "a", "b")) == ["b@1"]
+
+
+def test_p04_delta_a_stale_nonce_still_changes_the_subscription() -> None:
+    session = delta(resource(ROUTE, "a"), resource(ROUTE, "b"))
+    settle(session, ask(session, ROUTE, "a"))
+    assert session.receive(DeltaRequest(ROUTE, nonce="stale", subscribe=("b",))) is None
+    assert named(drain(session)) == ["b@1"]
+
+
+def test_p05_error_detail_alone_makes_a_nack() -> None:
+    session = sotw(resource(CLUSTER, "a"))
+    (response,) = ask_all(session, CLUSTER)
+    request = SotwRequest(CLUSTER, "any version", response.nonce, error=RequestError(0, ""))
+    assert isinstance(session.receive(request), Rejected)
+    session = sotw(resource(CLUSTER, "a"))
+    (response,) = ask_all(session, CLUSTER)
+    assert isinstance(session.receive(SotwRequest(CLUSTER, "old", response.nonce)), Acknowledged)
+
+
+def test_p06_refused_bytes_are_not_sent_again_whatever_the_client_repeats() -> None:
+    session = delta(resource(ROUTE, "r"))
+    (response,) = ask(session, ROUTE, "r")
+    assert nack(session, response, "bad").culprits == (resource(ROUTE, "r"),)
+    for _ in range(100):
+        session.receive(DeltaRequest(ROUTE, response.nonce, error=BAD))
+        assert drain(session) == []
+    assert ask(session, ROUTE, "r") == []
+    session.update(snapshot(resource(ROUTE, "r", "2")), {key(ROUTE, "r")})
+    assert named(drain(session)) == ["r@2"]
+
+
+@pytest.mark.parametrize("make", [delta, sotw])
+def test_p07_an_idle_stream_is_sent_nothing(make: type) -> None:
+    world = [resource(t, "x") for t in TypeUrl]
+    session = make(*world)
+    request = DeltaRequest if make is delta else SotwRequest
+    for type_url in TypeUrl:
+        session.receive(request(type_url))
+    responses = drain(session)
+    for response in responses:
+        responses += ack(session, response)
+    for changed in (None, {r.key for r in world}, set()) * 5:
+        session.update(snapshot(*world), changed)
+        assert drain(session) == []
+
+
+def test_p08_delta_the_four_steps_of_the_legacy_wildcard() -> None:
+    session = delta(resource(CLUSTER, "a"), resource(CLUSTER, "b"))
+    (first,) = ask(session, CLUSTER)
+    assert named([first]) == ["a@1", "b@1"]
+    ack(session, first)
+    (again,) = ask(session, CLUSTER, "a")
+    ack(session, again)
+    session.receive(DeltaRequest(CLUSTER, unsubscribe=("*",)))
+    both = [resource(CLUSTER, "a", "2"), resource(CLUSTER, "b", "2")]
+    session.update(snapshot(*both), None)
+    (only_a,) = drain(session)
+    assert named([only_a]) == ["a@2"]
+    ack(session, only_a)
+    session.receive(DeltaRequest(CLUSTER, unsubscribe=("a",)))
+    session.update(snapshot(resource(CLUSTER, "a", "3")), None)
+    assert drain(session) == []
+
+
+def test_p08_sotw_the_four_steps_of_the_legacy_wildcard() -> None:
+    session = sotw(resource(CLUSTER, "a"), resource(CLUSTER, "b"))
+    (response,) = ask_all(session, CLUSTER)
+    assert named([response]) == ["a@1", "b@1"]
+    (response,) = ack(session, response, "*", "a")
+    assert sorted(named([response])) == ["a@1", "b@1"]
+    assert ack(session, response, "a") == []
+    session.update(snapshot(resource(CLUSTER, "a", "2"), resource(CLUSTER, "b", "2")), None)
+    (response,) = drain(session)
+    assert named([response]) == ["a@2"]
+    assert ack(session, response) == []
+    session.update(snapshot(resource(CLUSTER, "a", "3")), None)
+    assert drain(session) == []
+
+
+def test_p09_a_name_dropped_beside_the_wildcard_is_answered_for() -> None:
+    session = delta(resource(CLUSTER, "a"))
+    settle(session, ask(session, CLUSTER, "*", "a", "ghost"))
+    session.receive(DeltaRequest(CLUSTER, unsubscribe=("a", "ghost")))
+    responses = drain(session)
+    settle(session, responses)
+    assert named(responses) == ["a@1"]
+    session.receive(DeltaRequest(CLUSTER, unsubscribe=("a",)))
+    assert drain(session) == []
+
+
+def test_p09_the_answer_may_be_its_removal() -> None:
+    session = delta()
+    settle(session, ask(session, CLUSTER, "*", "ghost"))
+    session.receive(DeltaRequest(CLUSTER, unsubscribe=("ghost",)))
+    assert [r.removed for r in drain(session)] == [("ghost",)]
+
+
+def test_p10_names_subscribed_again_are_sent_again() -> None:
+    session = delta(resource(ROUTE, "r"))
+    settle(session, ask(session, ROUTE, "r"))
+    assert named(settle(session, ask(session, ROUTE, "r"))) == ["r@1"]
+    session.receive(DeltaRequest(ROUTE, unsubscribe=("r",)))
+    assert named(settle(session, ask(session, ROUTE, "r"))) == ["r@1"]
+
+
+def test_p11_an_unknown_name_is_remembered() -> None:
+    session = delta()
+    (absent,) = ask(session, ROUTE, "r")
+    assert absent.removed == ("r",)
+    ack(session, absent)
+    session.update(snapshot(resource(ROUTE, "r")), {key(ROUTE, "r")})
+    assert named(drain(session)) == ["r@1"]
+    silent = sotw()
+    assert ask_all(silent, ROUTE, "r") == []
+    silent.update(snapshot(resource(ROUTE, "r")), {key(ROUTE, "r")})
+    assert named(drain(silent)) == ["r@1"]
+
+
+def test_p11_a_missing_secret_is_not_declared_missing() -> None:
+    session = delta()
+    assert ask(session, SECRET, "s") == []
+    session.update(snapshot(resource(SECRET, "s")), {key(SECRET, "s")})
+    settle(session, drain(session))
+    session.update(EMPTY, {key(SECRET, "s")})
+    assert drain(session) == []
+
+
+def test_p12_unsubscribing_unknown_names_is_harmless() -> None:
+    session = delta(resource(ROUTE, "r"))
+    settle(session, ask(session, ROUTE, "r"))
+    session.receive(DeltaRequest(ROUTE, unsubscribe=("x", "y")))
+    assert drain(session) == []
+
+
+def test_p13_sotw_clusters_travel_as_the_full_set_routes_need_not() -> None:
+    a, b = resource(CLUSTER, "a"), resource(CLUSTER, "b")
+    session = sotw(a, b, resource(ROUTE, "a"), resource(ROUTE, "b"))
+    ack(session, *ask_all(session, CLUSTER))
+    ack(session, *ask_all(session, ROUTE, "a", "b"), "a", "b")
+    a2, r2 = resource(CLUSTER, "a", "2"), resource(ROUTE, "a", "2")
+    session.update(snapshot(a2, b, r2, resource(ROUTE, "b")), {a2.key, r2.key})
+    clusters, routes = drain(session)
+    assert (sorted(named([clusters])), named([routes])) == (["a@2", "b@1"], ["a@2"])
+    ack(session, clusters)
+    ack(session, routes, "a", "b")
+    session.update(snapshot(a2, r2), {b.key, key(ROUTE, "b")})
+    assert [named([r]) for r in drain(session)] == [["a@2"]]
+
+
+def test_p14_no_name_twice_in_one_response() -> None:
+    session = delta(resource(CLUSTER, "a"))
+    assert named(ask(session, CLUSTER, "*", "a", "a")) == ["a@1"]
+
+
+def test_p15_after_a_reconnect_only_differences_travel() -> None:
+    session = delta(
+        resource(CLUSTER, "same"), resource(CLUSTER, "new"), resource(CLUSTER, "x", "2")
+    )
+    held = {"same": "1", "x": "1", "gone": "1"}
+    session.receive(DeltaRequest(CLUSTER, initial_versions=held))
+    upserts, removals = settle(session, drain(session))
+    assert (named([upserts]), removals.removed) == (["new@1", "x@2"], ("gone",))
+
+
+def test_p15_after_a_reconnect_vanished_routes_are_answered() -> None:
+    session = delta(resource(ROUTE, "r"))
+    held = {"r": "1", "gone": "1"}
+    session.receive(DeltaRequest(ROUTE, subscribe=("r", "gone"), initial_versions=held))
+    assert [(r.resources, r.removed) for r in drain(session)] == [((), ("gone",))]
+
+
+def test_p16_a_restart_sends_nothing_that_did_not_change() -> None:
+    world = [resource(CLUSTER, "a"), resource(CLUSTER, "b")]
+    session = delta(*world)
+    session.receive(DeltaRequest(CLUSTER, initial_versions={"a": "1", "b": "1"}))
+    assert drain(session) == []
+    before = sotw(*world)
+    (response,) = ask_all(before, CLUSTER)
+    version = response.body[2 : 2 + response.body[1]].decode()
+    after = SotwSession(SessionLimits())
+    after.receive(SotwRequest(CLUSTER, version))
+    after.update(snapshot(*reversed(world)), None)
+    assert drain(after) == []
+
+
+def test_p17_additions_in_order_removals_last_and_in_reverse() -> None:
+    session = delta(*(resource(t, "x") for t in reversed(TypeUrl)))
+    for type_url in reversed(TypeUrl):
+        session.receive(DeltaRequest(type_url))
+    assert [t for t, _ in sent(settle(session, drain(session)))] == list(TypeUrl)
+    session.update(EMPTY, None)
+    removed = [TypeUrl(r.type_url) for r in drain(session)]
+    assert removed == [ROUTE, LISTENER, ENDPOINT, CLUSTER]
+
+
+def test_p17_a_cluster_goes_after_the_route_that_used_it_was_replaced() -> None:
+    session = delta(resource(CLUSTER, "old"), resource(ROUTE, "r"))
+    session.receive(DeltaRequest(ROUTE, subscribe=("r",)))
+    settle(session, ask(session, CLUSTER))
+    needs_new = resource(ROUTE, "r", "2", [key(CLUSTER, "new")])
+    session.update(snapshot(resource(CLUSTER, "new"), needs_new), None)
+    responses = settle(session, drain(session))
+    assert [(named([r]), r.removed) for r in responses] == [
+        (["new@1"], ()),
+        (["r@2"], ()),
+        ([], ("old",)),
+    ]
+
+
+@pytest.mark.parametrize("make", [delta, sotw])
+def test_p18_endpoints_follow_their_cluster_even_if_unchanged(make: type) -> None:
+    session = make(resource(CLUSTER, "c"), resource(ENDPOINT, "c"))
+    start, names = (ask, ()) if make is delta else (ask_all, ("c",))
+    ack(session, *start(session, CLUSTER))
+    ack(session, *start(session, ENDPOINT, "c"), *names)
+    changed = resource(CLUSTER, "c", "2")
+    session.update(snapshot(changed, resource(ENDPOINT, "c")), {changed.key})
+    assert sent(drain(session)) == [(CLUSTER, "c"), (ENDPOINT, "c")]
+
+
+def test_p18_also_when_the_client_asks_after_a_reconnect() -> None:
+    session = delta(resource(CLUSTER, "c", "2"), resource(ENDPOINT, "c"))
+    session.receive(DeltaRequest(CLUSTER, initial_versions={"c": "1"}))
+    assert sent(drain(session)) == [(CLUSTER, "c")]
+    session.receive(DeltaRequest(ENDPOINT, subscribe=("c",), initial_versions={"c": "1"}))
+    assert sent(drain(session)) == [(ENDPOINT, "c")]
+
+
+def test_p19_missing_endpoints_are_answered_again_behind_their_cluster() -> None:
+    session = delta(resource(CLUSTER, "c"))
+    session.receive(DeltaRequest(ENDPOINT, subscribe=("c",)))
+    settle(session, ask(session, CLUSTER))
+    session.update(snapshot(resource(CLUSTER, "c", "2")), {key(CLUSTER, "c")})
+    assert [(r.type_url, r.removed) for r in drain(session)] == [(CLUSTER, ()), (ENDPOINT, ("c",))]
+
+
+@pytest.mark.parametrize("first", list(TypeUrl))
+def test_p20_types_may_be_asked_for_in_any_order_and_alone(first: TypeUrl) -> None:
+    everything = [key(t, "x") for t in TypeUrl]
+    session = delta(*(resource(t, "x", requires=everything) for t in TypeUrl))
+    assert sent(settle(session, ask(session, first, "x"))) == [(first, "x")]
+    got = [first]
+    for type_url in TypeUrl:
+        if type_url is not first:
+            got += [t for t, _ in sent(settle(session, ask(session, type_url, "x")))]
+    assert set(got) == set(TypeUrl)
+
+
+def test_p21_no_ttl_is_sent() -> None:
+    from envoy_data_plane.envoy.service.discovery.v3 import DeltaDiscoveryResponse
+
+    (response,) = ask(delta(resource(CLUSTER, "a")), CLUSTER)
+    (wrapped,) = DeltaDiscoveryResponse.parse(response.body).resources
+    assert wrapped.ttl is None
+
+
+@pytest.mark.parametrize("make", [delta, sotw])
+def test_p22_an_unknown_type_is_answered_as_empty_once(make: type) -> None:
+    session, url = make(resource(CLUSTER, "a")), "type.googleapis.com/unheard.Of"
+    request = DeltaRequest if make is delta else SotwRequest
+    session.receive(request(url))
+    (response,) = drain(session)
+    assert (response.type_url, response.resources) == (url, ())
+    session.receive(request(url, nonce=response.nonce))
+    session.receive(request(CLUSTER))
+    assert [r.type_url for r in drain(session)] == [CLUSTER]
+
+
+def test_p23_a_request_without_a_type_ends_the_stream() -> None:
+    with pytest.raises(ProtocolViolation) as caught:
+        delta().receive(DeltaRequest(""))
+    assert caught.value.code == "INVALID_ARGUMENT"
+
+
+def test_p24_resource_locators_are_ignored() -> None:
+    from envoy_data_plane.envoy.service.discovery.v3 import DeltaDiscoveryRequest, ResourceLocator
+
+    locators = [ResourceLocator(name="r", dynamic_parameters={"a": "b"})]
+    wire = bytes(DeltaDiscoveryRequest(type_url=ROUTE.value, resource_locators_subscribe=locators))
+    assert read_delta_request(wire) == DeltaRequest(ROUTE)
+
+
+def test_p25_the_good_part_of_a_refused_response_is_sent_again_at_once() -> None:
+    session = delta(resource(CLUSTER, "a"))
+    settle(session, ask(session, CLUSTER))
+    world = [resource(CLUSTER, "a", "2"), resource(CLUSTER, "b"), resource(CLUSTER, "z")]
+    session.update(snapshot(*world), None)
+    (mixed,) = drain(session)
+    verdict = nack(session, mixed, "Error adding/updating cluster(s) z: no, really, a: is fine")
+    assert world[2] in verdict.culprits
+    session = delta(*world)
+    (mixed,) = ask(session, CLUSTER)
+    verdict = nack(session, mixed, "Error adding/updating cluster(s) z: it is bad")
+    assert (verdict.resources, verdict.culprits) == (tuple(world), (world[2],))
+    (good,) = drain(session)
+    assert good.resources == tuple(world[:2])
+    ack(session, good)
+    session.update(snapshot(resource(CLUSTER, "a")), None)
+    back, removal = settle(session, drain(session))
+    assert named([back]) == ["a@1"]
+    assert "b" in removal.removed
+
+
+@pytest.mark.parametrize("make", [delta, sotw])
+def test_p25_if_nobody_is_blamed_the_suspects_are_tried_one_by_one(make: type) -> None:
+    world = [resource(SECRET, name) for name in "abc"]
+    session = make(*world)
+    names = () if make is delta else tuple("abc")
+    (mixed,) = (ask if make is delta else ask_all)(session, SECRET, "a", "b", "c")
+    assert nack(session, mixed, "something", *names).culprits == ()
+    (a,) = drain(session)
+    (b,) = ack(session, a, *names)
+    assert (named([a]), named([b])) == (["a@1"], ["b@1"])
+    assert nack(session, b, "something", *names).culprits == (world[1],)
+    (c,) = drain(session)
+    assert named([c]) == ["c@1"]
+    assert ack(session, c, *names) == []
