@@ -10,6 +10,10 @@ from tests.support.fleet import EchoFleet
 from tests.support.loopback import LoopbackNet
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite the expected files")
+
+
 @pytest.fixture(scope="session")
 def net() -> Iterator[LoopbackNet]:
     """A loopback /24 of this session alone."""

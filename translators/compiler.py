@@ -16,13 +16,16 @@ from translators.ir import Condition, Node
 from translators.ir.endpoint import EndpointSet
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.memo import Memo
+from translators.resources.authorizationpolicy import AuthorizationPolicy
 from translators.resources.core import Service
 from translators.resources.gateway import Gateway
+from translators.resources.httproute import HTTPRoute
 from translators.resources.metadata import ObjectKey
 from translators.wire import Resource, ResourceKey
 from translators.world import Change, Reader, World
-from translators.xds import render
+from translators.xds import key_of, resource
 
+_Rendered = tuple[Node, Resource]
 _Member = tuple[WaypointName, ObjectKey]
 _Target = tuple[WaypointName, Destination]
 
@@ -32,7 +35,7 @@ class _Compiled:
     """The resources of a waypoint, each with the node that it was rendered from."""
 
     assembly: Assembly
-    rendered: Mapping[ResourceKey, tuple[Node, Resource]]
+    rendered: Mapping[ResourceKey, _Rendered]
     resources: Mapping[ResourceKey, Resource]
 
 
@@ -46,6 +49,7 @@ class Compiler:
         self._configs = Memo(self._world, self._translate)
         self._endpoints = Memo(self._world, self._find_endpoints)
         self._names = Memo(self._world, _read_names)
+        self._judgements = Memo(self._world, self._judge)
         self._compiled: dict[WaypointName, _Compiled] = {}
         self._stale: set[WaypointName] = set()
 
@@ -56,6 +60,7 @@ class Compiler:
         """
         touched = self._world.apply(changes)
         self._names.invalidate(touched)
+        self._judgements.invalidate(touched)
         waypoints = set(self._members.invalidate(touched))
         waypoints |= {waypoint for waypoint, _ in self._configs.invalidate(touched)}
         waypoints |= {waypoint for waypoint, _ in self._endpoints.invalidate(touched)}
@@ -99,18 +104,19 @@ class Compiler:
 
     def conditions(self) -> tuple[Condition, ...]:
         """What is to be said about all objects, sorted."""
-        found = chain.from_iterable(self._assemble(name).conditions for name in self.waypoints())
-        return tuple(sorted({*found, *gateway_api.conditions(Reader(self._world), self.mesh)}))
+        assembled = (self._assemble(name).conditions for name in self.waypoints())
+        judged = (self._judgements(found.key) for found in self._world.objects())
+        return tuple(sorted(set(chain(chain.from_iterable(assembled), *judged))))
 
     def _compile(self, waypoint: WaypointName) -> _Compiled:
         assembly = self._assemble(waypoint)
         endpoints = (self._endpoints((waypoint, one)) for one in assembly.destinations)
         known = self._compiled.get(waypoint)
         before = known.rendered if known else {}
-        by_node = {id(node): resource for node, resource in before.values()}
-        rendered = dict(_render_all(chain(assembly.nodes, endpoints), before, by_node))
-        resources = {key: resource for key, (_, resource) in rendered.items()}
-        self._compiled[waypoint] = _Compiled(assembly, rendered, resources)
+        nodes = chain(assembly.nodes, endpoints)
+        rendered = {key_of(node): _rendered(node, before) for node in nodes}
+        finished = {key: made for key, (_, made) in rendered.items()}
+        self._compiled[waypoint] = _Compiled(assembly, rendered, finished)
         self._stale.discard(waypoint)
         return self._compiled[waypoint]
 
@@ -137,6 +143,20 @@ class Compiler:
             lambda port: authorization.guard(policies, self.mesh, port),
         )
 
+    def _judge(self, reader: Reader, key: ObjectKey) -> tuple[Condition, ...]:
+        """What is to be said about one object, apart from what only its waypoint can know."""
+        match reader.find(key):
+            case Service() as service:
+                return gateway_api.service_conditions(reader, service)
+            case HTTPRoute() as route:
+                return gateway_api.route_conditions(reader, self.mesh, route)
+            case Gateway() as gateway:
+                return gateway_api.gateway_conditions(reader, self.mesh, gateway)
+            case AuthorizationPolicy() as policy:
+                return authorization.policy_conditions(reader, self.mesh, policy)
+            case _:
+                return ()
+
     def _find_endpoints(self, reader: Reader, target: _Target) -> EndpointSet:
         return gateway_api.endpoint_set(reader, self.mesh, target[1])
 
@@ -149,16 +169,12 @@ def _read_names(reader: Reader, _: tuple[()]) -> tuple[WaypointName, ...]:
     return tuple(gateway_api.waypoints(reader))
 
 
-def _render_all(
-    nodes: Iterable[Node],
-    before: Mapping[ResourceKey, tuple[Node, Resource]],
-    by_node: Mapping[int, Resource],
-) -> Iterator[tuple[ResourceKey, tuple[Node, Resource]]]:
-    """Render what is new; for the rest give what there is."""
-    for node in nodes:
-        same = by_node.get(id(node))
-        resource = same if same is not None else render(node)
-        known = before.get(resource.key)
-        if known is not None and known[1] == resource:
-            resource = known[1]
-        yield resource.key, (node, resource)
+def _rendered(node: Node, before: Mapping[ResourceKey, _Rendered]) -> _Rendered:
+    """The node and its resource: what there is, if it still is the same, else a new one."""
+    known = before.get(key_of(node))
+    if known is None:
+        return node, resource(node)
+    if known[0] == node:
+        return known
+    made = resource(node)
+    return node, known[1] if known[1] == made else made

@@ -95,6 +95,10 @@ class World:
         }
         return filed | {by_name}
 
+    def objects(self) -> Iterable[KubernetesObject]:
+        """All objects, in no particular order."""
+        return self._objects.values()
+
     def answer(self, lookup: Lookup) -> list[KubernetesObject]:
         """The objects filed under a look-up, in the order of their keys."""
         filed = self._filed.get(lookup)
@@ -114,6 +118,11 @@ class Reader:
         """The object of that name, or None."""
         found = self._ask(Lookup(kind.kind, (namespace, name)))
         return cast(T, found[0]) if found else None
+
+    def find(self, key: ObjectKey) -> KubernetesObject | None:
+        """The object of that key, whatever its kind, or None."""
+        found = self._ask(Lookup(key.kind, (key.namespace, key.name)))
+        return found[0] if found else None
 
     def select(self, index: Index[T], *key: str) -> list[T]:
         """The objects that an index files under a key, ordered by namespace and name."""

@@ -15,7 +15,7 @@ from translators.resources import parse
 from translators.wire import Resource, TypeUrl
 from translators.wire.reading import readable
 from translators.world import Change
-from translators.xds import render
+from translators.xds import resource
 
 CASES = Path(__file__).parent
 FILES = {
@@ -57,7 +57,7 @@ def compiled(changes: list[Change]) -> Compiler:
 
 def resources(compiler: Compiler) -> dict[str, list[Resource]]:
     """What every waypoint's Envoys get, by the waypoint's name, sorted by key."""
-    terminate = render(ConnectTerminate("0.0.0.0:15008", MESH.trust_domains))
+    terminate = resource(ConnectTerminate("0.0.0.0:15008", MESH.trust_domains))
     return {
         str(name): sorted(
             [terminate, *compiler.resources(name).values()], key=lambda item: item.key

@@ -42,9 +42,9 @@ def _describe(compiler: "Compiler", waypoint: "WaypointName") -> dict[str, Any]:
     from translators.ir.listener import ConnectTerminate
     from translators.wire import TypeUrl
     from translators.wire.reading import readable
-    from translators.xds import render
+    from translators.xds import resource
 
-    own = render(ConnectTerminate("0.0.0.0:15008", compiler.mesh.trust_domains))
+    own = resource(ConnectTerminate("0.0.0.0:15008", compiler.mesh.trust_domains))
     found = sorted([own, *compiler.resources(waypoint).values()], key=lambda item: item.key)
     sections = {
         "listeners": TypeUrl.LISTENER,

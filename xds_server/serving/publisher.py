@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from translators.compiler import Compiler
-from translators.xds import render
+from translators.xds import resource
 
 from translators.ir.listener import ConnectTerminate
 from translators.ir.secret import Certificate, TrustBundle
@@ -101,7 +101,7 @@ class Publisher(Observer):
         resources = dict(self._compiler.resources(key.waypoint))
         before = self._published.get(key, {})
         for node in own:
-            fresh = render(node)
+            fresh = resource(node)
             known = before.get(fresh.key)
             resources[fresh.key] = known if known == fresh else fresh
         return resources

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 from translators.compiler import Compiler
-from translators.xds.names import CERTIFICATE, TRUST_BUNDLE
+from translators.xds.names import ROOTS, SVID
 
 from translators.ir.secret import Certificate, TrustBundle
 from translators.ir.waypoint import Mesh, WaypointName
@@ -127,8 +127,8 @@ class Server:
         svid = self._svids.get(identity)
         roots = self._authority.trust_bundle()
         return (
-            Certificate(CERTIFICATE, svid.chain, svid.key),
-            TrustBundle(TRUST_BUNDLE, roots),
+            Certificate(SVID, svid.chain, svid.key),
+            TrustBundle(ROOTS, roots),
         )
 
     def _renewed(self, identities: frozenset[SpiffeId]) -> None:
