@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from translators.resources import Parsed, parse
-from translators.resources.authorizationpolicy import AuthorizationPolicy
 from translators.resources.metadata import ObjectKey
 from xds_server.sources.folder import load_folder, load_stream
 
@@ -84,7 +83,72 @@ spec:
         from: Selector
         selector: {matchLabels: {a: b}, matchExpressions: [{key: a, operator: In, values: [b]}]}
 status: {addresses: [{type: IPAddress, value: 10.0.0.1}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: {name: rich, namespace: n}
+spec:
+  hostnames: [a.example]
+  parentRefs: [{group: "", kind: Service, name: s}]
+  rules:
+  - matches: [{method: {type: Exact, service: s, method: m}, headers: [{name: h, value: v}]}]
+    filters: [{type: ExternalAuth, externalAuth: {protocol: GRPC, backendRef: {name: s}}}]
+    backendRefs: [{name: s, port: 80, weight: 1}]
+---
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: TLSRoute
+metadata: {name: rich, namespace: n}
+spec:
+  hostnames: [a.example]
+  parentRefs: [{group: "", kind: Service, name: s}]
+  rules: [{name: r, backendRefs: [{name: s, port: 80, weight: 1}]}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: {name: rich, namespace: n}
+spec: {rules: [{backendRefs: [{name: s, port: 80}]}]}
+---
+apiVersion: gateway.networking.k8s.io/v1beta1
+kind: ReferenceGrant
+metadata: {name: rich, namespace: n}
+spec: {from: [{group: "", kind: Service, namespace: o}], to: [{group: "", kind: S, name: s}]}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: rich, namespace: n}
+spec:
+  hosts: [a.example]
+  addresses: [10.0.0.0/8, "::1"]
+  ports: [{number: 80, name: http, protocol: HTTP, targetPort: 81}]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  endpoints: [{address: 10.0.0.1, ports: {http: 80}, labels: {a: b}, weight: 1}]
+  workloadSelector: {labels: {a: b}}
+  exportTo: ["*"]
+  subjectAltNames: [x]
+status: {addresses: [{host: a.example, value: 240.240.0.1}]}
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: WorkloadEntry
+metadata: {name: rich, namespace: n}
+spec: {address: 10.0.0.1, ports: {http: 80}, serviceAccount: sa, locality: a/b, network: x}
+---
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: rich, namespace: n}
+spec:
+  targetRefs: [{kind: Service, name: s}]
+  jwtRules:
+  - issuer: i
+    audiences: [a]
+    jwks: "{}"
+    fromHeaders: [{name: h, prefix: p}]
+    fromParams: [x]
+    outputClaimToHeaders: [{header: h, claim: c}]
+    forwardOriginalToken: true
+    timeout: 5s
 """
+PROTECTING = {"AuthorizationPolicy", "RequestAuthentication"}
 
 
 def deep(depth: int) -> Any:
@@ -174,8 +238,8 @@ def test_every_field_of_every_manifest_may_hold_anything() -> None:
         parsed = parse(mutant)
         check(parsed)
         assert parsed.key == key_of(mutant)
-        if mutant["kind"] == "AuthorizationPolicy":
-            assert isinstance(parsed.value, AuthorizationPolicy), "must still protect"
+        if mutant["kind"] in PROTECTING:
+            assert parsed.value is not None, "must still protect"
         count += 1
     assert count > 5000
 

@@ -120,6 +120,21 @@ class HttpCors:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpExternalAuth:
+    """ExternalAuth (experimental): ``protocol`` is HTTP or GRPC.
+
+    ``max_body`` is how many bytes of the body are sent along, None for no body.
+    """
+
+    protocol: str
+    backend: BackendRef
+    path: str = ""
+    allowed_headers: tuple[str, ...] = ()
+    allowed_response_headers: tuple[str, ...] = ()
+    max_body: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HttpFilter:
     """A filter: ``type`` as written, and the one part that belongs to it (None if missing)."""
 
@@ -129,6 +144,7 @@ class HttpFilter:
     rewrite: UrlRewrite | None = None
     mirror: RequestMirror | None = None
     cors: HttpCors | None = None
+    external_auth: HttpExternalAuth | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """IP addresses in one spelling, so that equal addresses are equal texts."""
 
 import re
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_network
 
 from translators.resources.parsing.fields import Fields
 
@@ -38,3 +38,24 @@ def require_ips(fields: Fields, name: str, texts: tuple[str, ...]) -> tuple[str,
         else:
             found.append(address)
     return tuple(found)
+
+
+def read_ip_ranges(fields: Fields, name: str, limit: int) -> tuple[str, ...]:
+    """A list of IP addresses or CIDR ranges, each in canonical form."""
+    found = []
+    for text in fields.texts(name, limit):
+        canonical = canonical_ip(text) or _canonical_range(text)
+        if canonical is None:
+            fields.complain(name, f"{text[:64]!r} is no IP address", "Write an address or a CIDR.")
+        else:
+            found.append(canonical)
+    return tuple(found)
+
+
+def _canonical_range(text: str) -> str | None:
+    if "/" not in text or "%" in text:
+        return None
+    try:
+        return str(ip_network(text, strict=False))
+    except ValueError:
+        return None

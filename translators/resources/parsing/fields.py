@@ -6,7 +6,7 @@ missing, as it does for the API server.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard, TypeVar
 
@@ -79,6 +79,15 @@ class Fields:
             path = path.encode("unicode_escape").decode("ascii")
         self.problems.append(Problem(path, reason, fix))
 
+    def refuse_others(self, known: frozenset[str]) -> None:
+        """Every field must be known, and not null: for kinds where a typo would open a door."""
+        for name in self._values:
+            shown = str(name)[:64]
+            if name not in known:
+                self.complain(shown, "is no known field", f"Use one of {', '.join(sorted(known))}.")
+            elif self.raw(shown) is None:
+                self.complain(shown, "is null", f"Fill {shown} or remove it.")
+
     def unreadable(self) -> tuple[tuple[str, str], ...]:
         """The problems so far: (path below this object, reason)."""
         return tuple(
@@ -114,6 +123,11 @@ class Fields:
         """A text that may be missing."""
         value = self.text_or_none(name, limit)
         return default if value is None else value
+
+    def lines(self, name: str, limit: int) -> str:
+        """A text that may have several lines; empty if missing or bad."""
+        value = self._typed(name, str) or ""
+        return value if self._fits(name, value, limit) else ""
 
     def required(self, name: str, limit: int = bounds.NAME) -> str:
         """A text that must be there, and not be empty."""
@@ -172,6 +186,13 @@ class Fields:
         for index, value in enumerate(self._list(name, limit)):
             yield Fields(value, f"{place}[{index}]", [])
 
+    def excuse(self, items: "Iterable[Fields]") -> bool:
+        """Note the problems of list items that are kept; tells if there were none but those."""
+        readable = not self.problems
+        for item in items:
+            self.problems += item.problems
+        return readable
+
     def each(self, name: str, limit: int, read: "Callable[[Fields], T]") -> tuple[T, ...]:
         """What ``read`` makes of the objects of a list; those with problems are left out."""
         found = []
@@ -209,6 +230,15 @@ class Fields:
             for key, value in place._values.items()
             if place._is_key(key) and place._is_text(value, key) and place._fits(key, value, length)
         }
+
+    def ports(self, name: str) -> dict[str, int]:
+        """An object whose fields are all port numbers; bad ones are left out."""
+        place = self.within(name)
+        if len(place._values) > bounds.PORTS:
+            self.complain(name, f"has more than {bounds.PORTS} entries", "Use fewer entries.")
+            return {}
+        found = {key: place.port_or_none(key) for key in place._values if place._is_key(key)}
+        return {key: port for key, port in found.items() if port is not None}
 
     def _is_key(self, key: object) -> TypeGuard[str]:
         if isinstance(key, str) and len(key) <= bounds.TEXT and not _SURROGATE.search(key):

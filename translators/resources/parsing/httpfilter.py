@@ -3,6 +3,7 @@
 from translators.resources.httproute import (
     HeaderModifier,
     HttpCors,
+    HttpExternalAuth,
     HttpFilter,
     PathModifier,
     RequestMirror,
@@ -41,6 +42,13 @@ def _read_filter(fields: Fields, namespace: str) -> HttpFilter:
             )
         case "CORS":
             return HttpFilter(kind, cors=fields.part("cors", _read_cors))
+        case "ExternalAuth":
+            return HttpFilter(
+                kind,
+                external_auth=fields.part(
+                    "externalAuth", lambda part: _read_external_auth(part, namespace)
+                ),
+            )
         case _:
             return HttpFilter(kind)
 
@@ -102,4 +110,19 @@ def _read_cors(fields: Fields) -> HttpCors:
         allow_headers=fields.texts("allowHeaders", bounds.HEADERS),
         expose_headers=fields.texts("exposeHeaders", bounds.HEADERS),
         max_age=fields.number("maxAge", 5, low=0),
+    )
+
+
+def _read_external_auth(fields: Fields, namespace: str) -> HttpExternalAuth:
+    http, grpc, body = fields.within("http"), fields.within("grpc"), fields.within("forwardBody")
+    protocol = fields.required("protocol")
+    return HttpExternalAuth(
+        protocol=protocol,
+        backend=read_backend_ref(fields.within("backendRef"), namespace),
+        path=http.text("path", limit=bounds.PATH),
+        allowed_headers=(grpc if protocol == "GRPC" else http).texts(
+            "allowedHeaders", bounds.HEADERS
+        ),
+        allowed_response_headers=http.texts("allowedResponseHeaders", bounds.HEADERS),
+        max_body=body.number_or_none("maxSize"),
     )

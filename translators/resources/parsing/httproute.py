@@ -31,10 +31,7 @@ def read_httproute(root: Fields, meta: Metadata) -> HTTPRoute | None:
         if spec.raw("rules") is not None
         else (HttpRule(),),
     )
-    readable = not root.problems
-    for rule in rules:
-        root.problems += rule.problems
-    return route if readable else None
+    return route if root.excuse(rules) else None
 
 
 def _read_rule(fields: Fields, namespace: str) -> HttpRule:
@@ -43,9 +40,7 @@ def _read_rule(fields: Fields, namespace: str) -> HttpRule:
         matches=matches,
         name=fields.text("name"),
         filters=read_filters(fields, namespace),
-        backends=fields.each(
-            "backendRefs", bounds.BACKENDS, lambda entry: _read_backend(entry, namespace)
-        ),
+        backends=read_http_backends(fields, namespace),
         timeout_request=timeouts.text_or_none("request"),
         timeout_backend=timeouts.text_or_none("backendRequest"),
         retry=fields.part("retry", _read_retry),
@@ -87,6 +82,13 @@ def read_value_match(fields: Fields) -> HttpValueMatch:
     kind = fields.text("type", "Exact")
     limit = bounds.REGEX if kind == "RegularExpression" else bounds.TEXT
     return HttpValueMatch(fields.required("name"), fields.required("value", limit), kind)
+
+
+def read_http_backends(fields: Fields, namespace: str) -> tuple[HttpBackend, ...]:
+    """``backendRefs`` of a rule."""
+    return fields.each(
+        "backendRefs", bounds.BACKENDS, lambda entry: _read_backend(entry, namespace)
+    )
 
 
 def _read_backend(fields: Fields, namespace: str) -> HttpBackend:

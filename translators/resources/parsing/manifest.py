@@ -10,8 +10,14 @@ from translators.resources.parsing.core import read_namespace_object, read_pod, 
 from translators.resources.parsing.endpointslice import read_endpointslice
 from translators.resources.parsing.fields import Fields, Problem
 from translators.resources.parsing.gateway import read_gateway, read_gateway_class
+from translators.resources.parsing.grpcroute import read_grpcroute
 from translators.resources.parsing.httproute import read_httproute
 from translators.resources.parsing.metadata import read_metadata, read_name, read_namespace
+from translators.resources.parsing.referencegrant import read_referencegrant
+from translators.resources.parsing.requestauthentication import read_requestauthentication
+from translators.resources.parsing.serviceentry import read_serviceentry, read_workloadentry
+from translators.resources.parsing.tcproute import read_tcproute, read_tlsroute
+from translators.resources.workloadentry import ISTIO_NETWORKING_GROUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,9 @@ def _whole(read: Callable[[Fields, Metadata], KubernetesObject]) -> _Reader:
     return read_whole
 
 
-_GATEWAY_VERSIONS = ("v1", "v1beta1")
+_SECURITY = "security.istio.io"
+_SINCE_BETA = ("v1", "v1beta1")
+_SINCE_ALPHA = ("v1", "v1beta1", "v1alpha3")
 
 _KINDS: Mapping[tuple[str, str], _Kind] = {
     ("", "Namespace"): _Kind(("v1",), _whole(read_namespace_object), namespaced=False),
@@ -60,13 +68,18 @@ _KINDS: Mapping[tuple[str, str], _Kind] = {
     ("", "Pod"): _Kind(("v1",), _whole(read_pod)),
     ("discovery.k8s.io", "EndpointSlice"): _Kind(("v1",), _whole(read_endpointslice)),
     (GATEWAY_GROUP, "GatewayClass"): _Kind(
-        _GATEWAY_VERSIONS, _whole(read_gateway_class), namespaced=False
+        _SINCE_BETA, _whole(read_gateway_class), namespaced=False
     ),
-    (GATEWAY_GROUP, "Gateway"): _Kind(_GATEWAY_VERSIONS, _whole(read_gateway)),
-    (GATEWAY_GROUP, "HTTPRoute"): _Kind(_GATEWAY_VERSIONS, read_httproute),
-    ("security.istio.io", "AuthorizationPolicy"): _Kind(
-        ("v1", "v1beta1"), read_authorizationpolicy
-    ),
+    (GATEWAY_GROUP, "Gateway"): _Kind(_SINCE_BETA, _whole(read_gateway)),
+    (GATEWAY_GROUP, "HTTPRoute"): _Kind(_SINCE_BETA, read_httproute),
+    (GATEWAY_GROUP, "GRPCRoute"): _Kind(("v1",), read_grpcroute),
+    (GATEWAY_GROUP, "TCPRoute"): _Kind(("v1", "v1alpha2"), read_tcproute),
+    (GATEWAY_GROUP, "TLSRoute"): _Kind(("v1", "v1alpha3", "v1alpha2"), read_tlsroute),
+    (GATEWAY_GROUP, "ReferenceGrant"): _Kind(_SINCE_BETA, _whole(read_referencegrant)),
+    (_SECURITY, "AuthorizationPolicy"): _Kind(_SINCE_BETA, read_authorizationpolicy),
+    (_SECURITY, "RequestAuthentication"): _Kind(_SINCE_BETA, read_requestauthentication),
+    (ISTIO_NETWORKING_GROUP, "ServiceEntry"): _Kind(_SINCE_ALPHA, _whole(read_serviceentry)),
+    (ISTIO_NETWORKING_GROUP, "WorkloadEntry"): _Kind(_SINCE_ALPHA, _whole(read_workloadentry)),
 }
 _BY_LOWER_CASE = {(group, kind.lower()): (group, kind) for group, kind in _KINDS}
 _GROUPS = {kind.lower(): group for group, kind in _KINDS}

@@ -1,0 +1,42 @@
+"""ServiceEntry (networking.istio.io): a service that Kubernetes does not know."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from translators.resources.metadata import KubernetesObject
+from translators.resources.workloadentry import ISTIO_NETWORKING_GROUP, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPort:
+    """One port. ``target_port`` is that of the endpoints."""
+
+    port: int
+    name: str
+    protocol: str
+    target_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEntry(KubernetesObject):
+    """A ServiceEntry.
+
+    ``addresses`` are IP addresses or CIDR ranges; ``allocated`` are (host, IP address) from its
+    status. ``resolution`` is NONE, STATIC, DNS, DNS_ROUND_ROBIN or DYNAMIC_DNS. ``selector`` is
+    None if endpoints are listed, and not selected by their labels.
+    """
+
+    kind: ClassVar[str] = "ServiceEntry"
+    group: ClassVar[str] = ISTIO_NETWORKING_GROUP
+
+    hosts: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    allocated: tuple[tuple[str, str], ...] = ()
+    ports: tuple[EntryPort, ...] = ()
+    location: str = "MESH_EXTERNAL"
+    resolution: str = "NONE"
+    endpoints: tuple[Workload, ...] = ()
+    selector: Mapping[str, str] | None = None
+    export_to: tuple[str, ...] = ()
+    subject_alt_names: tuple[str, ...] = ()
