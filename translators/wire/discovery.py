@@ -179,9 +179,10 @@ def delta_response(
     parts: list[bytes] = []
     for resource in resources:
         parts += _versioned(resource)
-    parts += (_TYPE_URL, delimit(type_url.encode()), _NONCE, delimit(nonce.encode()))
+    parts += (_TYPE_URL, delimit(type_url.encode()))
     for name in removed:
         parts += (_REMOVED, delimit(name.encode()))
+    parts += (_NONCE, delimit(nonce.encode()))
     return b"".join(parts)
 
 

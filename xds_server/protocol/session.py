@@ -89,9 +89,9 @@ class Session(ABC):
 
     def _carried(
         self,
-        channel: Channel,  # noqa: ARG002  for those who override
+        channel: Channel,
         fresh: Sequence[Resource],
-        removed: Sequence[str],  # noqa: ARG002
+        removed: Sequence[str],
     ) -> Sequence[Resource]:
         """All that a response carries which brings ``fresh`` and removes ``removed``."""
         return fresh
@@ -141,7 +141,7 @@ class Session(ABC):
 
     def _touch_all(self, channel: Channel) -> None:
         available = self._snapshot.of_type(channel.type_url) if self._snapshot else {}
-        for names in (available, channel.subscription.names, channel.holdings):
+        for names in (available, channel.subscription.names, channel.holdings, channel.asked):
             for name in names:
                 channel.touch(name)
 

@@ -97,7 +97,7 @@ class SotwSession(Session):
         type_url: str,
         nonce: str,
         resources: Sequence[Resource],
-        removed: Sequence[str],  # noqa: ARG002  what is removed is what is not there
+        removed: Sequence[str],
     ) -> bytes:
         return sotw_response(type_url, nonce, _version(resources), resources)
 
