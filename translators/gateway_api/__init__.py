@@ -10,7 +10,9 @@ from translators.gateway_api.binding import (
     waypoint_of,
     waypoints,
 )
+from translators.gateway_api.conditions import route_conditions, service_conditions
 from translators.gateway_api.endpoints import Destination, endpoint_set
+from translators.gateway_api.gateways import gateway_addresses, gateway_conditions
 from translators.gateway_api.indexes import INDEXES
 from translators.gateway_api.services import ServiceConfig, translate_service
 
@@ -24,8 +26,12 @@ __all__ = [
     "assemble",
     "bound_services",
     "endpoint_set",
+    "gateway_addresses",
+    "gateway_conditions",
     "identity_of",
     "is_waypoint",
+    "route_conditions",
+    "service_conditions",
     "translate_service",
     "waypoint_of",
     "waypoints",

@@ -149,6 +149,12 @@ def hbone_listener(gateway: Gateway) -> GatewayListener | None:
 def _wanted(reader: Reader, service: Service) -> WaypointName | None:
     if service.external_name or service.meta.labels.get(MANAGED) in _MANAGED_BY_MESH:
         return None
+    wanted = _named(reader, service)
+    itself = WaypointName(service.meta.namespace, service.meta.name)
+    return None if wanted == itself else wanted  # a waypoint's own Service, written by hand
+
+
+def _named(reader: Reader, service: Service) -> WaypointName | None:
     home = service.meta.namespace
     if asks_for_waypoint(service.meta):
         return named_waypoint(service.meta, home)

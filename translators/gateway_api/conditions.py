@@ -1,0 +1,193 @@
+"""What is to be said about Services and HTTPRoutes (Gateway API conditions, Istio's words)."""
+
+from collections.abc import Iterator
+
+from translators.gateway_api.binding import Bound, NotBound, is_waypoint, waypoint_of
+from translators.gateway_api.endpoints import find_port
+from translators.gateway_api.indexes import is_parent
+from translators.gateway_api.issues import Issue, Subject
+from translators.gateway_api.labels import INGRESS_USE_WAYPOINT
+from translators.gateway_api.matches import match_issues
+from translators.gateway_api.protocol import protocol_of
+from translators.gateway_api.rules import fatal_issues, rule_issues
+from translators.ir.condition import Condition
+from translators.ir.origin import Origin
+from translators.ir.waypoint import Mesh
+from translators.resources.core import Namespace, Service, ServicePort
+from translators.resources.gateway import Gateway
+from translators.resources.httproute import HTTPRoute, HttpRule, ParentRef
+from translators.world import Reader
+
+WAYPOINT_BOUND = "istio.io/WaypointBound"
+
+_NO_LABEL = (
+    "istio.io/use-waypoint label missing from parent and parent namespace; "
+    "in ambient mode, route will not be respected"
+)
+_MAX_NAMED = 10  # issues that a message names; the rest are counted
+
+
+def service_conditions(reader: Reader, service: Service) -> tuple[Condition, ...]:
+    """Whether a service got the waypoint that it asks for; nothing if it asks for none."""
+    bound = waypoint_of(reader, service)
+    if bound is None:
+        return ()
+    origin = Origin(Service.kind, service.meta.namespace, service.meta.name)
+    if isinstance(bound, NotBound):
+        return (Condition(origin, WAYPOINT_BOUND, False, bound.reason, bound.message),)
+    message = f"Successfully attached to waypoint {bound.waypoint}{_ingress(reader, service)}"
+    return (Condition(origin, WAYPOINT_BOUND, True, "WaypointAccepted", message),)
+
+
+def route_conditions(reader: Reader, mesh: Mesh, route: HTTPRoute) -> tuple[Condition, ...]:
+    """The conditions of a route at each of its parents; ``scope`` is ``parentRefs[0]`` and so on.
+
+    Parents that are none of ours to speak for, such as other implementations' Gateways, have
+    no conditions.
+    """
+    issues = [issue for found in _issues_by_rule(reader, mesh, route) for issue in found]
+    return tuple(
+        condition
+        for index, parent in enumerate(route.parents)
+        for condition in _parent_conditions(reader, route, index, parent, issues)
+    )
+
+
+def _ingress(reader: Reader, service: Service) -> str:
+    """What Istio adds about the ingress; the service's label decides before its namespace's."""
+    namespace = reader.get(Namespace, "", service.meta.namespace)
+    inherited = namespace.meta.labels.get(INGRESS_USE_WAYPOINT) if namespace else None
+    value = service.meta.labels.get(INGRESS_USE_WAYPOINT, inherited)
+    if value is None:
+        return ""
+    if value == "true":
+        return ". Ingress traffic will traverse the waypoint"
+    return (
+        ". Ingress traffic is not using the waypoint, "
+        "set the istio.io/ingress-use-waypoint label to true if desired."
+    )
+
+
+def _issues_by_rule(reader: Reader, mesh: Mesh, route: HTTPRoute) -> Iterator[list[Issue]]:
+    for index, rule in enumerate(route.rules):
+        found = rule_issues(reader, mesh, rule)
+        yield [issue.below(f"spec.rules[{index}]") for issue in found]
+
+
+def _parent_conditions(
+    reader: Reader, route: HTTPRoute, index: int, parent: ParentRef, issues: list[Issue]
+) -> Iterator[Condition]:
+    scope = f"parentRefs[{index}]"
+    origin = Origin(HTTPRoute.kind, route.meta.namespace, route.meta.name)
+    if is_parent(parent, "Gateway") and _is_our_gateway(reader, parent):
+        message = "a waypoint takes routes that are attached to services, not to itself"
+        at = origin.at(f"spec.{scope}")
+        yield Condition(at, "Accepted", False, "NotAllowedByListeners", message, scope)
+    if not is_parent(parent, "Service"):
+        return
+    service = reader.get(Service, parent.namespace, parent.name)
+    if service is not None and _is_foreign(reader, service):
+        return
+    refused = _refusal(service, parent)
+    if refused is not None:
+        at = origin.at(f"spec.{scope}")
+        yield Condition(at, "Accepted", False, "NoMatchingParent", refused, scope)
+    else:
+        yield from _acceptance(origin, scope, route, issues)
+    yield _resolved_refs(origin, scope, issues)
+    yield _resolved_waypoint(reader, origin, scope, service)
+
+
+def _is_our_gateway(reader: Reader, parent: ParentRef) -> bool:
+    gateway = reader.get(Gateway, parent.namespace, parent.name)
+    return gateway is not None and is_waypoint(reader, gateway)
+
+
+def _is_foreign(reader: Reader, service: Service) -> bool:
+    """Whether another implementation's waypoint serves the service, and so speaks for it."""
+    bound = waypoint_of(reader, service)
+    if not isinstance(bound, Bound):
+        return False
+    gateway = reader.get(Gateway, bound.waypoint.namespace, bound.waypoint.name)
+    return gateway is not None and not is_waypoint(reader, gateway)
+
+
+def _refusal(service: Service | None, parent: ParentRef) -> str | None:
+    """Why a route can't be attached to a parent, or None if it can."""
+    if service is None:
+        return f'parent service: "{parent.name}" not found'
+    if parent.port is not None:
+        port = find_port(service, parent.port)
+        if port is None:
+            return f'parent service: "{parent.name}" has no TCP port {parent.port}'
+        if not _takes_routes(port):
+            return f'parent service: "{parent.name}" does not speak HTTP on port {parent.port}'
+    elif not any(map(_takes_routes, service.ports)):
+        return f'parent service: "{parent.name}" does not speak HTTP on any port'
+    return None
+
+
+def _takes_routes(port: ServicePort) -> bool:
+    protocol = protocol_of(port)
+    return protocol is not None and protocol.speaks_http
+
+
+def _acceptance(
+    origin: Origin, scope: str, route: HTTPRoute, issues: list[Issue]
+) -> Iterator[Condition]:
+    """Accepted if some rule works; PartiallyInvalid besides if some part of the route doesn't."""
+    wrong = [issue for issue in issues if issue.subject is Subject.VALUE]
+    if wrong and not any(map(_works, route.rules)):
+        yield _from_issues(origin, "Accepted", False, wrong, scope, "")
+        return
+    yield Condition(origin, "Accepted", True, "Accepted", "Route was valid", scope)
+    if wrong:
+        yield _from_issues(origin, "PartiallyInvalid", True, wrong, scope, "Dropped Rule: ")
+
+
+def _works(rule: HttpRule) -> bool:
+    """Whether a rule does what it says for at least one of its matches."""
+    usable = any(not any(match_issues(match)) for match in rule.matches)
+    return usable and not any(fatal_issues(rule))
+
+
+def _resolved_refs(origin: Origin, scope: str, issues: list[Issue]) -> Condition:
+    missing = [issue for issue in issues if issue.subject is Subject.REFERENCE]
+    if missing:
+        return _from_issues(origin, "ResolvedRefs", False, missing, scope, "")
+    message = "All references resolved"
+    return Condition(origin, "ResolvedRefs", True, "ResolvedRefs", message, scope)
+
+
+def _resolved_waypoint(
+    reader: Reader, origin: Origin, scope: str, service: Service | None
+) -> Condition:
+    """Whether a waypoint is there that respects the route."""
+    bound = waypoint_of(reader, service) if service is not None else None
+    match bound:
+        case Bound():
+            resolved, reason, message = True, "ResolvedWaypoints", "All waypoints resolved"
+        case NotBound():
+            resolved, reason, message = False, bound.reason, bound.message
+        case None:
+            message = _NO_LABEL if service is not None else "parent not found"
+            resolved, reason = False, "NoWaypoint"
+    return Condition(origin, "ResolvedWaypoints", resolved, reason, message, scope)
+
+
+def _from_issues(
+    origin: Origin, kind: str, status: bool, issues: list[Issue], scope: str, prefix: str
+) -> Condition:
+    """One condition that tells of all these issues; its reason and place are the first one's."""
+    first = issues[0]
+    told = "; ".join(_told(issue) for issue in issues[:_MAX_NAMED])
+    rest = len(issues) - _MAX_NAMED
+    message = f"{prefix}{told}" + (f"; and {rest} more" if rest > 0 else "")
+    return Condition(origin.at(first.path), kind, status, first.reason, message, scope)
+
+
+def _told(issue: Issue) -> str:
+    """References speak for themselves in Istio's words; values are told with their place."""
+    if issue.subject is Subject.REFERENCE:
+        return issue.message
+    return f"{issue.path}: {issue.message}"
