@@ -9,8 +9,8 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     CircuitBreakersThresholds,
     Cluster,
     ClusterCommonLbConfig,
+    ClusterCustomClusterType,
     ClusterDiscoveryType,
-    ClusterDnsLookupFamily,
     ClusterEdsClusterConfig,
     ClusterLbPolicy,
     ClusterOriginalDstLbConfig,
@@ -28,6 +28,8 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
     LbEndpoint,
     LocalityLbEndpoints,
 )
+from envoy_data_plane.envoy.extensions.clusters.common.dns.v3 import DnsLookupFamily
+from envoy_data_plane.envoy.extensions.clusters.dns.v3 import DnsCluster
 from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
     HttpProtocolOptions as UpstreamOptions,
 )
@@ -139,12 +141,10 @@ def passthrough_cluster(_: PassthroughCluster) -> Cluster:
 
 class _DiscoveryFields(TypedDict, total=False):
     type: ClusterDiscoveryType
+    cluster_type: ClusterCustomClusterType
     lb_policy: ClusterLbPolicy
     eds_cluster_config: ClusterEdsClusterConfig
     load_assignment: ClusterLoadAssignment
-    dns_lookup_family: ClusterDnsLookupFamily
-    dns_refresh_rate: timedelta
-    respect_dns_ttl: bool
     cleanup_interval: timedelta
 
 
@@ -159,9 +159,9 @@ def _discovery(node: ServiceCluster) -> _DiscoveryFields:
                 ),
             )
         case Discovery.STRICT_DNS:
-            return _dns(node, ClusterDiscoveryType.STRICT_DNS)
+            return _dns(node, one_endpoint=False)
         case Discovery.LOGICAL_DNS:
-            return _dns(node, ClusterDiscoveryType.LOGICAL_DNS)
+            return _dns(node, one_endpoint=True)
         case Discovery.ORIGINAL_DST:
             return _DiscoveryFields(
                 type=ClusterDiscoveryType.ORIGINAL_DST,
@@ -172,15 +172,19 @@ def _discovery(node: ServiceCluster) -> _DiscoveryFields:
             assert_never(node.discovery)
 
 
-def _dns(node: ServiceCluster, type_: ClusterDiscoveryType) -> _DiscoveryFields:
-    addresses = [socket_address(host, port) for host, port in node.dns_endpoints]
-    return _DiscoveryFields(
-        type=type_,
-        lb_policy=ClusterLbPolicy.LEAST_REQUEST,
-        load_assignment=_static(node.name, addresses),
-        dns_lookup_family=ClusterDnsLookupFamily.V4_PREFERRED,
+def _dns(node: ServiceCluster, *, one_endpoint: bool) -> _DiscoveryFields:
+    """By DNS: each address of a name an endpoint, or all of them together one."""
+    dns = DnsCluster(
         dns_refresh_rate=_DNS_REFRESH,
         respect_dns_ttl=True,
+        dns_lookup_family=DnsLookupFamily.V4_PREFERRED,
+        all_addresses_in_single_endpoint=one_endpoint,
+    )
+    addresses = [socket_address(host, port) for host, port in node.dns_endpoints]
+    return _DiscoveryFields(
+        cluster_type=ClusterCustomClusterType(name="envoy.clusters.dns", typed_config=pack(dns)),
+        lb_policy=ClusterLbPolicy.LEAST_REQUEST,
+        load_assignment=_static(node.name, addresses),
     )
 
 

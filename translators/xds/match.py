@@ -1,5 +1,6 @@
 """Which requests a route is for."""
 
+import re
 from typing import TypedDict, assert_never
 
 from envoy_data_plane.envoy.config.route.v3 import (
@@ -12,7 +13,10 @@ from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
 
 from translators.ir.route import PathKind, PathMatch, RouteMatch, ValueMatch
 from translators.xds.peer import peer_in_namespaces
-from translators.xds.text import exact, regex
+from translators.xds.text import escaped, exact, regex
+
+# What Envoy accepts as path_separated_prefix; it refuses a whole table for one that it does not.
+_SEPARABLE = re.compile("[^?#]+[^?#/]")
 
 
 class PathCondition(TypedDict, total=False):
@@ -64,7 +68,9 @@ def _prefix(value: str) -> PathCondition:
     segments = value.rstrip("/")
     if not segments:
         return PathCondition(prefix="/")
-    return PathCondition(path_separated_prefix=segments)
+    if _SEPARABLE.fullmatch(segments):
+        return PathCondition(path_separated_prefix=segments)
+    return PathCondition(safe_regex=RegexMatcher(regex=f"{escaped(segments)}(/.*)?"))
 
 
 def _header(match: ValueMatch) -> HeaderMatcher:

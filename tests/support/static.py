@@ -1,0 +1,100 @@
+"""Resources that a control plane would serve, as one static bootstrap for ``--mode validate``."""
+
+import json
+import subprocess
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from betterproto2 import Message
+
+from tests.support.envoyproc import ENVOY
+from translators.ir.secret import Certificate, TrustBundle
+from translators.wire import TypeUrl
+from translators.xds import render
+from translators.xds.bootstrap import internal_listeners, runtime
+from translators.xds.names import ROOTS, SVID
+from xds_server.identity.authority import create_authority
+from xds_server.identity.spiffe import SpiffeId
+
+Json = dict[str, Any]
+"""A message as JSON (proto3)."""
+
+_VALIDATE_S = 60.0
+
+
+def bootstrap_of(resources: Iterable[tuple[str, Message]]) -> Json:
+    """The resources as (type URL, message), with what they fetch put where it is fetched from.
+
+    Routes and endpoints that are missing are taken to be empty; the two secrets of a waypoint are
+    made up if they are missing.
+    """
+    given: dict[str, list[Json]] = {type_url.value: [] for type_url in TypeUrl}
+    for type_url, message in resources:
+        given[str(type_url)].append(message.to_dict())
+    routes = {table["name"]: table for table in given[TypeUrl.ROUTE]}
+    endpoints = {each["clusterName"]: each for each in given[TypeUrl.ENDPOINT]}
+    secrets = {each["name"]: each for each in (*_made_up_secrets(), *given[TypeUrl.SECRET])}
+    clusters = [_static_cluster(cluster, endpoints) for cluster in given[TypeUrl.CLUSTER]]
+    return {
+        "bootstrapExtensions": [internal_listeners().to_dict()],
+        "layeredRuntime": runtime().to_dict(),
+        "staticResources": {
+            "listeners": [_inlined(listener, routes) for listener in given[TypeUrl.LISTENER]],
+            "clusters": [_inlined(cluster, routes) for cluster in clusters],
+            "secrets": list(secrets.values()),
+        },
+    }
+
+
+def refusal(bootstrap: Json, folder: Path) -> str:
+    """Why Envoy does not take a bootstrap, in its words; empty if it does."""
+    path = folder / "bootstrap.json"
+    path.write_text(json.dumps(bootstrap))
+    done = subprocess.run(
+        [ENVOY, "--mode", "validate", "-l", "error", "-c", path],
+        capture_output=True,
+        text=True,
+        timeout=_VALIDATE_S,
+        check=False,
+    )
+    return "" if done.returncode == 0 else done.stderr + done.stdout
+
+
+def _static_cluster(cluster: Json, endpoints: Mapping[str, Json]) -> Json:
+    if cluster.get("type") != "EDS":
+        return cluster
+    name = cluster["name"]
+    assignment = endpoints.get(name, {"clusterName": name})
+    kept = {key: value for key, value in cluster.items() if key != "edsClusterConfig"}
+    return {**kept, "type": "STATIC", "loadAssignment": assignment}
+
+
+def _inlined(value: Any, routes: Mapping[str, Json]) -> Any:
+    """The JSON with route tables in place of RDS, and static secrets in place of SDS."""
+    if isinstance(value, list):
+        return [_inlined(item, routes) for item in value]
+    if not isinstance(value, dict):
+        return value
+    inlined = {
+        key: _inlined(item, routes)
+        for key, item in value.items()
+        if key not in ("rds", "sdsConfig")
+    }
+    if "rds" in value:
+        name = value["rds"]["routeConfigName"]
+        inlined["routeConfig"] = routes.get(name, {"name": name})
+    return inlined
+
+
+@cache
+def _made_up_secrets() -> tuple[Json, ...]:
+    now = datetime.now(UTC)
+    authority = create_authority(now)
+    svid = authority.issue(SpiffeId("cluster.local", "default", "waypoint"), now)
+    return (
+        render(Certificate(SVID, svid.chain, svid.key)).to_dict(),
+        render(TrustBundle(ROOTS, authority.trust_bundle())).to_dict(),
+    )
