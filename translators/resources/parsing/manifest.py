@@ -85,6 +85,11 @@ _BY_LOWER_CASE = {(group, kind.lower()): (group, kind) for group, kind in _KINDS
 _GROUPS = {kind.lower(): group for group, kind in _KINDS}
 
 
+def known_versions() -> Mapping[tuple[str, str], tuple[str, ...]]:
+    """The versions that are read of each kind, best first, by (group, kind)."""
+    return {name: kind.versions for name, kind in _KINDS.items()}
+
+
 def parse(manifest: object) -> Parsed:
     """Read one manifest, as YAML or JSON gives it. Never raises.
 
