@@ -28,12 +28,13 @@ class Followed:
 
     def __init__(self) -> None:
         self.held: dict[str, KubernetesObject] = {}
+        self.batches: list[int] = []
         self.threads: set[int] = set()
         self.synced = asyncio.Event()
         self._news = asyncio.Event()
 
     def sink(self, changes: Sequence[Change]) -> None:
-        assert changes
+        self.batches.append(len(changes))
         self.threads.add(threading.get_ident())
         for change in changes:
             if change.value is None:
@@ -41,6 +42,13 @@ class Followed:
             else:
                 self.held[change.key.name] = change.value
         self._news.set()
+
+    async def until_told(self, times: int) -> None:
+        """Wait until the sink was called that many times."""
+        async with asyncio.timeout(DEADLINE):
+            while len(self.batches) < times:
+                self._news.clear()
+                await self._news.wait()
 
     async def until(self, *names: str) -> None:
         """Wait until exactly these objects are there."""
@@ -126,13 +134,18 @@ async def test_an_emptied_file_counts_after_its_grace(tmp_path: Path) -> None:
         await followed.until()
 
 
-async def test_problems_come_and_go(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("a: [")
+async def test_problems_come_and_go_and_the_sink_is_told(tmp_path: Path) -> None:
     async with following(tmp_path) as (followed, source):
-        assert [problem.file for problem in source.problems()] == ["a.yaml"]
         (tmp_path / "a.yaml").write_text(namespace("a"))
         await followed.until("a")
         assert source.problems() == []
+        (tmp_path / "a.yaml").write_text("a: [")
+        await followed.until_told(2)
+        assert [problem.file for problem in source.problems()] == ["a.yaml"]
+        (tmp_path / "a.yaml").write_text(namespace("a"))
+        await followed.until_told(3)
+        assert source.problems() == []
+        assert followed.batches == [1, 0, 0]
 
 
 async def test_a_change_arrives_within_a_second(tmp_path: Path) -> None:

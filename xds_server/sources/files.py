@@ -35,7 +35,7 @@ class FileSource:
     def __init__(self, root: Path, grace: float = 1.0) -> None:
         self._root = root
         self._folder = Folder(root, grace)
-        self._problems: Sequence[SourceProblem] = ()
+        self._problems: Sequence[SourceProblem] = []
         self._ticks = 0
 
     def problems(self) -> Sequence[SourceProblem]:
@@ -49,10 +49,12 @@ class FileSource:
         while True:
             try:
                 await self._follow(sink)
+                if _identity(self._root) is not None:
+                    continue
             except (OSError, RuntimeError) as error:
                 _log.warning("folder can't be watched, looking every second", error=str(error))
-            await asyncio.sleep(_TICK_S)
             await self._refresh(sink)
+            await asyncio.sleep(_TICK_S)
 
     async def _follow(self, sink: Sink) -> None:
         """Deliver changes until the folder is gone, or is another one."""
@@ -79,12 +81,9 @@ class FileSource:
 
     async def _refresh(self, sink: Sink, touched: Collection[str] = ()) -> None:
         """Look at the folder in a thread: reading may take long, and the loop must not wait."""
-        changes, problems = await asyncio.to_thread(self._read, touched)
-        for problem in problems:
-            if problem not in self._problems:
-                _log.warning("manifest problem", problem=str(problem))
-        self._problems = problems
-        if changes:
+        before = self._problems
+        changes, self._problems = await asyncio.to_thread(self._read, touched)
+        if changes or self._problems != before:
             sink(changes)
 
     def _read(self, touched: Collection[str]) -> tuple[list[Change], list[SourceProblem]]:

@@ -44,7 +44,8 @@ class Source(Protocol):
 
         First all objects there are, in one or more batches, then ``synced`` once, then every
         change. Both are called in the event loop. An object equal to the one before may come
-        again; the last good version of an object that went bad stays.
+        again; the last good version of an object that went bad stays. A batch is empty if only
+        ``problems`` has another answer now.
         """
         ...
 
