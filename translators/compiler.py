@@ -38,6 +38,11 @@ class _Compiled:
     rendered: Mapping[ResourceKey, _Rendered]
     resources: Mapping[ResourceKey, Resource]
 
+    @classmethod
+    def of(cls, assembly: Assembly, rendered: Mapping[ResourceKey, _Rendered]) -> "_Compiled":
+        resources = {key: made for key, (_, made) in rendered.items()}
+        return cls(assembly, rendered, resources)
+
 
 class Compiler:
     """The world of one mesh, and what it means for each waypoint. Synchronous and pure."""
@@ -52,6 +57,8 @@ class Compiler:
         self._judgements = Memo(self._world, self._judge)
         self._compiled: dict[WaypointName, _Compiled] = {}
         self._stale: set[WaypointName] = set()
+        self._stale_endpoints: dict[WaypointName, set[Destination]] = {}
+        self._prepared: dict[WaypointName, dict[ResourceKey, _Rendered]] = {}
 
     def apply(self, changes: Iterable[Change]) -> set[WaypointName]:
         """Change the world; the result is the waypoints whose resources may differ now.
@@ -61,11 +68,11 @@ class Compiler:
         touched = self._world.apply(changes)
         self._names.invalidate(touched)
         self._judgements.invalidate(touched)
-        waypoints = set(self._members.invalidate(touched))
-        waypoints |= {waypoint for waypoint, _ in self._configs.invalidate(touched)}
-        waypoints |= {waypoint for waypoint, _ in self._endpoints.invalidate(touched)}
-        self._stale |= waypoints
-        return waypoints
+        self._stale |= self._members.invalidate(touched)
+        self._stale |= {waypoint for waypoint, _ in self._configs.invalidate(touched)}
+        for waypoint, destination in self._endpoints.invalidate(touched):
+            self._stale_endpoints.setdefault(waypoint, set()).add(destination)
+        return self._stale | self._stale_endpoints.keys()
 
     def waypoints(self) -> tuple[WaypointName, ...]:
         """All waypoints that there are, sorted."""
@@ -85,11 +92,17 @@ class Compiler:
 
         The world may change in between; what was done for nothing is then done again.
         """
+        if waypoint in self._compiled and waypoint not in self._stale:
+            return
         for member in self._members(waypoint):
             self._configs((waypoint, member))
             yield
-        for destination in self._assemble(waypoint).destinations:
-            self._endpoints((waypoint, destination))
+        assembly = self._assemble(waypoint)
+        before = self._rendered(waypoint)
+        prepared = self._prepared.setdefault(waypoint, {})
+        for node in self._nodes(waypoint, assembly):
+            key = key_of(node)
+            prepared[key] = _render(node, prepared.get(key) or before.get(key))
             yield
 
     def resources(self, waypoint: WaypointName) -> Mapping[ResourceKey, Resource]:
@@ -100,6 +113,11 @@ class Compiler:
         known = self._compiled.get(waypoint)
         if known is None or waypoint in self._stale:
             known = self._compile(waypoint)
+        elif waypoint in self._stale_endpoints:
+            known = self._compile_endpoints(waypoint, known)
+        self._compiled[waypoint] = known
+        self._stale.discard(waypoint)
+        self._stale_endpoints.pop(waypoint, None)
         return known.resources
 
     def conditions(self) -> tuple[Condition, ...]:
@@ -109,16 +127,27 @@ class Compiler:
         return tuple(sorted(set(chain(chain.from_iterable(assembled), *judged))))
 
     def _compile(self, waypoint: WaypointName) -> _Compiled:
+        """The config lane: put the waypoint together again, and render what came out different."""
         assembly = self._assemble(waypoint)
-        endpoints = (self._endpoints((waypoint, one)) for one in assembly.destinations)
+        before = {**self._rendered(waypoint), **self._prepared.pop(waypoint, {})}
+        nodes = ((key_of(node), node) for node in self._nodes(waypoint, assembly))
+        return _Compiled.of(assembly, {key: _render(node, before.get(key)) for key, node in nodes})
+
+    def _compile_endpoints(self, waypoint: WaypointName, known: _Compiled) -> _Compiled:
+        """The endpoint lane: nothing but these endpoints can differ."""
+        found = (self._endpoints((waypoint, one)) for one in self._stale_endpoints[waypoint])
+        nodes = ((key_of(node), node) for node in found)
+        fresh = {key: _render(node, known.rendered.get(key)) for key, node in nodes}
+        return _Compiled.of(known.assembly, {**known.rendered, **fresh})
+
+    def _rendered(self, waypoint: WaypointName) -> Mapping[ResourceKey, _Rendered]:
         known = self._compiled.get(waypoint)
-        before = known.rendered if known else {}
-        nodes = chain(assembly.nodes, endpoints)
-        rendered = {key_of(node): _rendered(node, before) for node in nodes}
-        finished = {key: made for key, (_, made) in rendered.items()}
-        self._compiled[waypoint] = _Compiled(assembly, rendered, finished)
-        self._stale.discard(waypoint)
-        return self._compiled[waypoint]
+        return known.rendered if known else {}
+
+    def _nodes(self, waypoint: WaypointName, assembly: Assembly) -> Iterator[Node]:
+        yield from assembly.nodes
+        for destination in assembly.destinations:
+            yield self._endpoints((waypoint, destination))
 
     def _assemble(self, waypoint: WaypointName) -> Assembly:
         known = self._compiled.get(waypoint)
@@ -169,9 +198,8 @@ def _read_names(reader: Reader, _: tuple[()]) -> tuple[WaypointName, ...]:
     return tuple(gateway_api.waypoints(reader))
 
 
-def _rendered(node: Node, before: Mapping[ResourceKey, _Rendered]) -> _Rendered:
-    """The node and its resource: what there is, if it still is the same, else a new one."""
-    known = before.get(key_of(node))
+def _render(node: Node, known: _Rendered | None) -> _Rendered:
+    """The node and its resource: what is known, if it still is the same, else a new one."""
     if known is None:
         return node, resource(node)
     if known[0] == node:

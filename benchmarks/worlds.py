@@ -1,0 +1,103 @@
+"""Generated worlds: N namespaces, each with a waypoint, M services, P pods a service."""
+
+from collections.abc import Iterator
+
+from translators.resources.authorizationpolicy import AuthorizationPolicy, PolicyRule, TargetRef
+from translators.resources.core import Namespace, Service, ServicePort
+from translators.resources.core import Pod as PodObject
+from translators.resources.endpointslice import EndpointSlice, SliceEndpoint, SlicePort
+from translators.resources.gateway import Gateway, GatewayListener
+from translators.resources.httproute import (
+    BackendRef,
+    HttpBackend,
+    HttpMatch,
+    HttpPathMatch,
+    HTTPRoute,
+    HttpRule,
+    ParentRef,
+)
+from translators.resources.metadata import KubernetesObject, Metadata
+
+PORT = 8080
+
+
+def world(namespaces: int, services: int, pods: int, rules: int = 10) -> Iterator[KubernetesObject]:
+    """Every object of a mesh in which each service has a route of ``rules`` rules and a policy."""
+    for n in range(namespaces):
+        yield from namespace(f"ns-{n}", n, services, pods, rules)
+
+
+def namespace(
+    name: str, number: int, services: int, pods: int, rules: int
+) -> Iterator[KubernetesObject]:
+    """A namespace with its waypoint and services."""
+    yield Namespace(Metadata(name, labels={"istio.io/use-waypoint": "waypoint"}))
+    listener = GatewayListener("mesh", 15008, "HBONE")
+    yield Gateway(Metadata("waypoint", name), class_name="istio-waypoint", listeners=(listener,))
+    for s in range(services):
+        yield service(name, number, s)
+        yield from slice_of(name, number, s, pods)
+        yield route(name, s, rules)
+        yield policy(name, s)
+
+
+def service(namespace: str, number: int, s: int) -> Service:
+    """A service with one HTTP port."""
+    ip = f"10.{number // 250 % 250}.{number % 250}.{s % 250 + 1}"
+    if s >= 250:
+        ip = f"11.{number % 250}.{s // 250}.{s % 250 + 1}"
+    port = ServicePort(80, "http", target_port=PORT)
+    return Service(
+        Metadata(f"svc-{s}", namespace),
+        cluster_ips=(ip,),
+        ports=(port,),
+        selector={"app": f"svc-{s}"},
+    )
+
+
+def pod_ip(number: int, s: int, p: int) -> str:
+    """The address of a pod, unique in the world."""
+    serial = (number * 1000 + s) * 50 + p
+    return f"{20 + (serial >> 24)}.{serial >> 16 & 255}.{serial >> 8 & 255}.{serial & 255}"
+
+
+def slice_of(
+    namespace: str, number: int, s: int, pods: int, first: int = 0
+) -> Iterator[KubernetesObject]:
+    """An EndpointSlice and the captured Pods that it points at."""
+    names = [f"svc-{s}-{p}" for p in range(first, first + pods)]
+    ips = [pod_ip(number, s, p) for p in range(first, first + pods)]
+    for name, ip in zip(names, ips, strict=True):
+        annotations = {"ambient.istio.io/redirection": "enabled"}
+        meta = Metadata(name, namespace, {"app": f"svc-{s}"}, annotations)
+        yield PodObject(meta, ips=(ip,), service_account=f"svc-{s}", phase="Running")
+    endpoints = tuple(SliceEndpoint((ip,), pod=name) for name, ip in zip(names, ips, strict=True))
+    meta = Metadata(f"svc-{s}-a", namespace, {"kubernetes.io/service-name": f"svc-{s}"})
+    yield EndpointSlice(meta, endpoints=endpoints, ports=(SlicePort(PORT, "http"),))
+
+
+def route(namespace: str, s: int, rules: int, prefix: str = "path") -> HTTPRoute:
+    """A route on a service with that many rules."""
+    backend = BackendRef("", "Service", namespace, f"svc-{s}", 80)
+    made = tuple(
+        HttpRule(
+            matches=(HttpMatch(HttpPathMatch(value=f"/{prefix}-{r}")),),
+            backends=(HttpBackend(backend),),
+        )
+        for r in range(rules)
+    )
+    parent = ParentRef("", "Service", namespace, f"svc-{s}", 80)
+    return HTTPRoute(Metadata(f"svc-{s}", namespace), parents=(parent,), rules=made)
+
+
+def policy(namespace: str, s: int, caller: str = "client") -> AuthorizationPolicy:
+    """An ALLOW policy of three rules on a service."""
+    rules = tuple(
+        PolicyRule(
+            sources=({"principals": (f"cluster.local/ns/{namespace}/sa/{caller}-{r}",)},),
+            operations=({"methods": ("GET",), "paths": (f"/path-{r}*",)},),
+        )
+        for r in range(3)
+    )
+    target = TargetRef("", "Service", f"svc-{s}")
+    return AuthorizationPolicy(Metadata(f"svc-{s}", namespace), targets=(target,), rules=rules)
