@@ -84,6 +84,7 @@ def test_a_plain_rule_forwards():
     )
     assert str(only(rule()).origin) == "HTTPRoute default/r spec.rules[0]"
     assert only(rule(name="mine")).name == "mine"
+    assert only(rule(name="not a name")).name == "default.r.0"
 
 
 def test_matches_become_conditions():
@@ -344,6 +345,7 @@ def test_timeouts(request_time, backend_time, retry, expected):
         {"retry": HttpRetry(attempts=1000)},
         {"session_persistence": HttpSessionPersistence(type="Nonsense")},
         {"session_persistence": HttpSessionPersistence("a b")},
+        {"session_persistence": HttpSessionPersistence(cookie_path="/; Secure")},
         {"session_persistence": HttpSessionPersistence(idle_timeout="1m")},
         {"session_persistence": HttpSessionPersistence(absolute_timeout="1m")},
         {"session_persistence": HttpSessionPersistence(cookie_lifetime="Permanent")},
@@ -359,10 +361,10 @@ def test_retries():
     assert asked is not None
     assert (asked.attempts, asked.codes, asked.backoff_ms) == (3, (503, 504), 100)
     assert asked.methods == ()
-    assert "retriable-status-codes" in asked.on
+    assert "reset" in asked.on
     plain = forward(rule(retry=HttpRetry())).retry
     assert plain is not None
-    assert (plain.attempts, "retriable-status-codes" in plain.on) == (2, False)
+    assert (plain.attempts, plain.codes, plain.backoff_ms) == (2, (), None)
 
 
 def test_session_persistence():
@@ -371,6 +373,7 @@ def test_session_persistence():
 
     assert persistence() == Persistence("default.r.0")
     assert persistence(session_name="x-s", type="Header") == Persistence("x-s", header=True)
+    assert persistence(cookie_path="/shop") == Persistence("default.r.0", path="/shop")
     lasting = persistence(session_name="s", cookie_lifetime="Permanent", absolute_timeout="1h")
     assert lasting == Persistence("s", lifetime_ms=3_600_000)
 

@@ -12,6 +12,7 @@ class Feature:
 
 
 SUPPORTED_FEATURES: tuple[Feature, ...] = (
+    Feature("HTTPRoute", "the core of HTTPRoute: paths, headers, weights, redirects"),
     Feature("HTTPRoute303RedirectStatusCode", "redirects with status 303"),
     Feature("HTTPRoute307RedirectStatusCode", "redirects with status 307"),
     Feature("HTTPRoute308RedirectStatusCode", "redirects with status 308"),

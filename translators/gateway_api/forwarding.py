@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from translators.gateway_api.durations import is_duration, milliseconds
 from translators.gateway_api.issues import Issue, check
-from translators.gateway_api.texts import is_header_name
+from translators.gateway_api.texts import is_cookie_path, is_header_name
 from translators.ir.route import Persistence, Retry
 from translators.resources.httproute import HttpRetry, HttpRule, HttpSessionPersistence
 
@@ -51,7 +51,7 @@ def retry_of(rule: HttpRule) -> Retry | None:
         return None
     return Retry(
         attempts=attempts,
-        on=(*_RETRY_ON, "retriable-status-codes") if retry.codes else _RETRY_ON,
+        on=_RETRY_ON,
         codes=tuple(dict.fromkeys(retry.codes)),
         backoff_ms=_bound(retry.backoff),
     )
@@ -66,6 +66,7 @@ def persistence_of(rule: HttpRule, default_name: str) -> Persistence | None:
     return Persistence(
         name=wanted.session_name or default_name,
         header=wanted.type == "Header",
+        path=wanted.cookie_path,
         lifetime_ms=_bound(wanted.absolute_timeout) if permanent else None,
     )
 
@@ -94,6 +95,7 @@ def _persistence_issues(wanted: HttpSessionPersistence) -> Iterator[Issue]:
     yield from check("type", f"type {wanted.type!r} is unknown", holds=known)
     named = not wanted.session_name or is_header_name(wanted.session_name)
     yield from check("sessionName", "not a name", holds=named)
+    yield from check("cookie.path", "not a path", holds=is_cookie_path(wanted.cookie_path))
     idle = wanted.idle_timeout is None
     yield from check("idleTimeout", "an idle timeout is not supported", holds=idle)
     yield from _duration_issues("absoluteTimeout", wanted.absolute_timeout)

@@ -28,6 +28,7 @@ from translators.gateway_api.issues import Issue, unusable
 from translators.gateway_api.matches import match_issues, route_match
 from translators.gateway_api.precedence import Ranked
 from translators.gateway_api.scope import Scope
+from translators.gateway_api.texts import is_name
 from translators.ir.origin import Origin
 from translators.ir.route import DirectResponse, Forward, Route, RouteAction, RouteMatch
 from translators.ir.waypoint import Mesh
@@ -55,8 +56,12 @@ class RuleContext:
     @property
     def name(self) -> str:
         """Istio's name of the rule's routes, or the one that the rule gives itself."""
-        meta = self.route.meta
-        return self.rule.name or f"{meta.namespace}.{meta.name}.{self.index}"
+        return self.rule.name if is_name(self.rule.name) else self.number
+
+    @property
+    def number(self) -> str:
+        """A name that no other rule has."""
+        return f"{self.route.meta.namespace}.{self.route.meta.name}.{self.index}"
 
 
 def rule_routes(context: RuleContext) -> Iterator[Ranked]:
@@ -130,7 +135,6 @@ def _forward(context: RuleContext, match: RouteMatch) -> RouteAction:
         return _FAILS
     timeout, attempt_timeout = timeouts(rule)
     rewrite = rewrite_of(rule)
-    meta = context.route.meta
     return Forward(
         backends=backends,
         timeout_ms=timeout,
@@ -139,5 +143,5 @@ def _forward(context: RuleContext, match: RouteMatch) -> RouteAction:
         host_rewrite=rewrite.hostname or "",
         path_rewrite=path_edit(rewrite.path, match),
         mirrors=mirrors(context.scope, rule),
-        persistence=persistence_of(rule, f"{meta.namespace}.{meta.name}.{context.index}"),
+        persistence=persistence_of(rule, context.number),
     )

@@ -52,6 +52,11 @@ def is_host_name(text: str) -> bool:
     return _HOST_NAME.fullmatch(text) is not None
 
 
+def is_name(text: str) -> bool:
+    """Whether a text is a name in Kubernetes' sense (RFC 1123 subdomain)."""
+    return is_host_name(text)
+
+
 def is_origin(text: str) -> bool:
     """Whether a text is an origin of a CORS rule: ``*``, or scheme, host and port."""
     return _ORIGIN.fullmatch(text) is not None
@@ -66,6 +71,11 @@ def is_path(text: str) -> bool:
         and not any(part in text for part in _NOT_IN_PATHS)
         and not text.endswith(("/.", "/.."))
     )
+
+
+def is_cookie_path(text: str) -> bool:
+    """Whether a text can be the ``Path`` of a cookie (RFC 6265)."""
+    return text.startswith("/") and is_header_value(text) and ";" not in text
 
 
 def pattern_error(text: str) -> str | None:
