@@ -1,16 +1,12 @@
 """Resources that a control plane would serve, as one static bootstrap for ``--mode validate``."""
 
-import json
-import subprocess
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from betterproto2 import Message
 
-from tests.support.envoyproc import ENVOY
 from translators.ir.secret import Certificate, TrustBundle
 from translators.wire import TypeUrl
 from translators.xds import render
@@ -21,8 +17,6 @@ from xds_server.identity.spiffe import SpiffeId
 
 Json = dict[str, Any]
 """A message as JSON (proto3)."""
-
-_VALIDATE_S = 60.0
 
 
 def bootstrap_of(resources: Iterable[tuple[str, Message]]) -> Json:
@@ -47,20 +41,6 @@ def bootstrap_of(resources: Iterable[tuple[str, Message]]) -> Json:
             "secrets": list(secrets.values()),
         },
     }
-
-
-def refusal(bootstrap: Json, folder: Path) -> str:
-    """Why Envoy does not take a bootstrap, in its words; empty if it does."""
-    path = folder / "bootstrap.json"
-    path.write_text(json.dumps(bootstrap))
-    done = subprocess.run(
-        [ENVOY, "--mode", "validate", "-l", "error", "-c", path],
-        capture_output=True,
-        text=True,
-        timeout=_VALIDATE_S,
-        check=False,
-    )
-    return "" if done.returncode == 0 else done.stderr + done.stdout
 
 
 def _static_cluster(cluster: Json, endpoints: Mapping[str, Json]) -> Json:

@@ -56,7 +56,7 @@ def permission(predicate: Predicate) -> Permission:  # noqa: C901 (a closed unio
         case PathIs():
             return _path(predicate)
         case ClaimIs():
-            return Permission(metadata=claim_is(predicate))
+            return Permission(sourced_metadata=claim_is(predicate))
         case DestinationIp(range_):
             return Permission(destination_ip=envoy_cidr(range_))
         case DestinationPort(port):

@@ -58,7 +58,7 @@ def principal(predicate: Predicate) -> Principal:  # noqa: C901 (a closed union)
         case PathIs():
             return Principal(url_path=path_matches(predicate))
         case ClaimIs():
-            return Principal(metadata=claim_is(predicate))
+            return Principal(sourced_metadata=claim_is(predicate))
         case DestinationIp() | DestinationPort() | SniIs():
             raise ValueError(f"{predicate} can only be asked of an operation")
         case _:
