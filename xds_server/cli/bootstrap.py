@@ -14,7 +14,7 @@ import click
 )
 @click.option(
     "--bind",
-    default="0.0.0.0:15008",  # noqa: S104
+    default="0.0.0.0:15008",
     show_default=True,
     metavar="IP:PORT",
     help="Where this Envoy shall accept HBONE.",

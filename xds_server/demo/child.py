@@ -1,4 +1,4 @@
-"""Programs that the demo runs beside itself: each is stopped by its process id, whatever happens."""
+"""Programs that the demo runs beside itself; each is stopped by its process id."""
 
 import asyncio
 import subprocess

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import click
 
-_WIDTHS = (46, 22, 38)
+_WIDTHS = (42, 17, 39)
 _HEADS = ("STEP", "EXPECTED", "SEEN", "RESULT")
 
 

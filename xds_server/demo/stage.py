@@ -6,7 +6,7 @@ nor a cluster.
 
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from xds_server.identity.spiffe import SpiffeId
 
 WAYPOINT = WaypointName(NAMESPACE, "waypoint")
 SERVICE_PORT = 9080
+_ASK_TIMEOUT = aiohttp.ClientTimeout(total=1)
 _TRUST_DOMAIN = "cluster.local"
 _NO_SERVICE = "10.96.0.99"
 _SERVER, _WAYPOINT, _ZTUNNEL = 100, 101, 102  # host numbers
@@ -44,7 +45,6 @@ class Stage:
     address that is no service's. Plain TCP; what is sent there goes through the waypoint.
     """
 
-    folder: Path
     bookinfo: Bookinfo
     children: tuple[Child, ...]
     reader: Address
@@ -52,6 +52,7 @@ class Stage:
     nowhere: Address
     server_admin: str
     waypoint_admin: str
+    waypoint_log: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +86,29 @@ async def set_stage(envoy: Path, folder: Path) -> AsyncIterator[Stage]:
         for pod in bookinfo.pods():
             await stack.enter_async_context(Echo(_application(pod)))
         ways = _ways(plan)
-        server = stack.enter_context(_running("control-plane", _serve(plan), folder))
         ztunnels = _configured(plan, "ztunnel", json.dumps(_ztunnel_bootstrap(plan, ways)))
         waypoint = _configured(plan, "waypoint", to_json(_waypoint_bootstrap(plan)))
+        server = stack.enter_context(_running("control-plane", _serve(plan), folder))
         hbone = stack.enter_context(_running("ztunnel", _envoy(envoy, ztunnels), folder))
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        await server.wait_for(lambda: _answers(session, f"{_server_admin(plan)}/readyz"))
+        await server.wait_for(_answering(f"{_server_admin(plan)}/readyz"))
         proxy = stack.enter_context(_running("waypoint", _envoy(envoy, waypoint), folder))
-        await hbone.wait_for(lambda: _answers(session, f"http://{_admin(plan, _ZTUNNEL)}/ready"))
-        await proxy.wait_for(lambda: _answers(session, f"http://{_admin(plan, _WAYPOINT)}/ready"))
-        yield Stage(
-            folder,
-            bookinfo,
-            (server, proxy, hbone),
-            *(way.listen for way in ways),
-            server_admin=_server_admin(plan),
-            waypoint_admin=f"http://{_admin(plan, _WAYPOINT)}",
-        )
+        await hbone.wait_for(_answering(f"http://{_admin(plan, _ZTUNNEL)}/ready"))
+        await proxy.wait_for(_answering(f"http://{_admin(plan, _WAYPOINT)}/ready"))
+        yield _stage(plan, ways, (server, proxy, hbone))
+
+
+def _stage(plan: _Plan, ways: tuple[Client, ...], children: tuple[Child, ...]) -> Stage:
+    reader, stranger, nowhere = (way.listen for way in ways)
+    return Stage(
+        bookinfo=plan.bookinfo,
+        children=children,
+        reader=reader,
+        stranger=stranger,
+        nowhere=nowhere,
+        server_admin=_server_admin(plan),
+        waypoint_admin=f"http://{_admin(plan, _WAYPOINT)}",
+        waypoint_log=children[1].log,
+    )
 
 
 def _application(pod: PodManifest) -> EchoApp:
@@ -171,9 +178,13 @@ def _serve(plan: _Plan) -> list[str]:
 
 
 def _envoy(binary: Path, config: Path) -> list[str]:
-    quiet = ("--log-level", "warning", "--component-log-level", "main:warning")
-    # Many Envoys may run on one machine; this one is small.
-    return [str(binary), "-c", str(config), "--use-dynamic-base-id", "--concurrency", "1", *quiet]
+    return [
+        *(str(binary), "-c", str(config)),
+        # Any number of Envoys may run on this machine.
+        *("--use-dynamic-base-id", "--concurrency", "1"),
+        # The story reads the access log, and waits for it.
+        *("--log-level", "warning", "--file-flush-interval-msec", "50"),
+    ]
 
 
 def _configured(plan: _Plan, name: str, bootstrap: str) -> Path:
@@ -199,10 +210,14 @@ def _server_admin(plan: _Plan) -> str:
     return f"http://{plan.address(_SERVER, 15014)}"
 
 
-async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
-    """Whether there is a 200 at ``url``."""
-    try:
-        async with session.get(url) as response:
-            return response.status == 200
-    except (aiohttp.ClientError, TimeoutError):
-        return False
+def _answering(url: str) -> Callable[[], Awaitable[bool]]:
+    """Asks whether there is a 200 at ``url``."""
+
+    async def ask() -> bool:
+        try:
+            async with aiohttp.request("GET", url, timeout=_ASK_TIMEOUT) as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    return ask
