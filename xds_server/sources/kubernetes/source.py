@@ -1,0 +1,79 @@
+"""The source that follows a cluster."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from xds_server.sources.kubernetes.backoff import Pace
+from xds_server.sources.kubernetes.follower import Follower, Patience
+from xds_server.sources.kubernetes.kinds import RESOURCES, Resource
+from xds_server.sources.kubernetes.reflector import Health
+from xds_server.sources.kubernetes.transport import Transport
+from xds_server.sources.source import Sink, SourceProblem
+
+if TYPE_CHECKING:
+    from xds_server.sources.kubernetes.login import Login
+
+
+class KubernetesSource:
+    """Objects of a cluster: every kind that manifests can be read of, in all namespaces.
+
+    A kind that the cluster does not have is reported, and followed once it is there. A kind that
+    can't be followed any more keeps what was last seen of it, and holds up no other kind. Before
+    ``synced``, a kind that may not be read holds up everything: without its objects (policies,
+    say) a configuration would be wrong, not just old.
+    """
+
+    def __init__(
+        self,
+        login: "Login",
+        resources: Sequence[Resource] = RESOURCES,
+        patience: Patience = Patience(),  # noqa: B008  # frozen
+    ) -> None:
+        self._transport = Transport(login)
+        self._resources = resources
+        self._patience = patience
+        self._followers: list[Follower] = []
+
+    async def run(self, sink: Sink, synced: Callable[[], None]) -> None:
+        """Feed the sink until cancelled; see ``Source.run``. Raises ``LoginError`` at its start."""
+        await self._transport.log_in()
+        unready = {resource.name for resource in self._resources}
+
+        def ready(name: str) -> None:
+            unready.discard(name)
+            if not unready:
+                synced()
+
+        pace = Pace()
+        self._followers = [
+            self._follower(resource, pace, sink, ready) for resource in self._resources
+        ]
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for follower in self._followers:
+                    tasks.create_task(follower.run(), name=f"follow {follower.resource.name}")
+        finally:
+            await self._transport.log_out()
+
+    def _follower(
+        self, resource: Resource, pace: Pace, sink: Sink, ready: Callable[[str], None]
+    ) -> Follower:
+        return Follower(
+            resource, self._transport, pace, self._patience, sink, lambda: ready(resource.name)
+        )
+
+    def problems(self) -> Sequence[SourceProblem]:
+        """What is wrong at present: with kinds, and with objects that can't be used."""
+        return [problem for follower in self._followers for problem in follower.problems()]
+
+    def health(self) -> Mapping[str, Health]:
+        """How well each kind is followed, by the name of its resource."""
+        return {follower.resource.name: follower.health for follower in self._followers}
+
+    def ages(self) -> Mapping[str, float | None]:
+        """Seconds since the API server last confirmed what is served, by resource.
+
+        A quiet cluster confirms about every minute. None: never listed so far.
+        """
+        return {follower.resource.name: follower.age() for follower in self._followers}

@@ -1,0 +1,146 @@
+"""Reading from the API server: raw bytes through the client of the ``kubernetes`` package."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+if TYPE_CHECKING:
+    from kubernetes.aio.client import ApiClient
+
+    from xds_server.sources.kubernetes.login import Login
+
+BODY_BYTES = 256 * 1024 * 1024  # a list; a page of 250 objects seldom has more than some MiB
+
+_CONNECT_S = 10.0
+
+
+class TransportError(Exception):
+    """No answer, or a part of one. ``is_untrusted``: the server's certificate was not good."""
+
+    def __init__(self, reason: str, *, is_untrusted: bool = False) -> None:
+        super().__init__(reason)
+        self.is_untrusted = is_untrusted
+
+
+class SilenceError(TransportError):
+    """Nothing came for too long."""
+
+
+class Response:
+    """The beginning of an answer, and the way to the rest."""
+
+    def __init__(self, raw: aiohttp.ClientResponse) -> None:
+        self._raw = raw
+        self.status = raw.status
+        self.retry_after = _retry_after(raw)
+
+    async def chunk(self, within: float) -> bytes:
+        """The next part of the body, empty at its end. Raises ``TransportError``."""
+        async with _translated(within):
+            return await self._raw.content.readany()
+
+    async def body(self, within: float) -> bytes:
+        """All of the body; each part must come ``within`` so long. Raises ``TransportError``."""
+        parts, size = [], 0
+        while part := await self.chunk(within):
+            size += len(part)
+            if size > BODY_BYTES:
+                raise TransportError(f"answers with more than {BODY_BYTES // 1024**2} MiB")
+            parts.append(part)
+        return b"".join(parts)
+
+
+class Transport:
+    """Requests to one API server. Logs in at the first, and again when told to."""
+
+    def __init__(self, login: "Login") -> None:
+        self._login = login
+        self._client: ApiClient | None = None
+        self._logging_in = asyncio.Lock()
+        self._is_down = False
+        self._recovered = asyncio.Event()
+
+    async def log_in(self) -> "ApiClient":
+        """Log in, unless that has been done. Raises ``LoginError``."""
+        async with self._logging_in:
+            if self._client is None:
+                self._client = await self._login()
+            return self._client
+
+    async def log_out(self) -> None:
+        """Forget the credentials: the next request reads them anew.
+
+        What is under way ends with a ``TransportError``.
+        """
+        async with self._logging_in:
+            client, self._client = self._client, None
+        if client is not None:
+            await client.close()  # type: ignore[no-untyped-call]
+
+    async def recovery(self, timeout: float) -> bool:  # noqa: ASYNC109  # it is the result
+        """Wait until the server answers after it did not, but not for longer (in seconds)."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                return await self._recovered.wait()
+        return False
+
+    @asynccontextmanager
+    async def get(
+        self, path: str, query: Mapping[str, str], within: float
+    ) -> AsyncIterator[Response]:
+        """Ask for a path; the answer must begin ``within`` so long. Raises ``TransportError``."""
+        try:
+            async with _translated(within):
+                raw = await self._request(path, query)
+        except TransportError:
+            self._is_down = True
+            self._recovered.clear()
+            raise
+        self._tell_recovery()
+        try:
+            yield Response(raw)
+        finally:
+            raw.close()
+
+    def _tell_recovery(self) -> None:
+        if self._is_down:
+            self._is_down = False
+            self._recovered.set()
+            self._recovered.clear()
+
+    async def _request(self, path: str, query: Mapping[str, str]) -> aiohttp.ClientResponse:
+        client = await self.log_in()
+        method, url, headers, *_ = await client.param_serialize(
+            "GET",
+            path,
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json", "Accept-Encoding": "identity"},
+            auth_settings=["BearerToken"],
+        )
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
+        answer = await client.call_api(method, url, headers, _request_timeout=timeout)
+        raw: aiohttp.ClientResponse = answer.response
+        return raw
+
+
+@asynccontextmanager
+async def _translated(within: float) -> AsyncIterator[None]:
+    """Whatever goes wrong inside is a ``TransportError``; after so long, a ``SilenceError``."""
+    try:
+        async with asyncio.timeout(within):
+            yield
+    except TimeoutError:
+        raise SilenceError("does not answer") from None
+    except aiohttp.ClientSSLError as error:
+        raise TransportError(str(error), is_untrusted=True) from None
+    except Exception as error:  # the client and its hooks raise what they like: all means the same
+        raise TransportError(str(error) or type(error).__name__) from None
+
+
+def _retry_after(raw: aiohttp.ClientResponse) -> float:
+    with suppress(ValueError):
+        return max(0.0, float(raw.headers.get("Retry-After", "0")))
+    return 0.0
