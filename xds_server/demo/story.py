@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+
 from xds_server.demo.bookinfo import replace_file, with_weights, without_reader
-from xds_server.demo.connection import Connection
+from xds_server.demo.connection import Answer, Connection
 from xds_server.demo.load import Load
 from xds_server.demo.report import Row
 from xds_server.demo.stage import Stage
@@ -60,12 +61,11 @@ async def _testers(stage: Stage) -> list[Row]:
 async def _stranger(stage: Stage) -> list[Row]:
     async with await Connection.open(stage.stranger) as connection:
         answer = await connection.request()
-    entry = await _log_entry(stage, {"code": 403, "method": "GET"})
-    said = answer.body.decode(errors="replace").strip()
+    entry = await _log_entry(stage, {"code": answer.status, "method": "GET"})
     caller = str(entry.get("peer")).rpartition("/")[2]
     reason = str(entry.get("details"))
     return [
-        Row("details asks for reviews", "403", f"{answer.status} {said}", answer.status == 403),
+        Row("details asks for reviews", "403", _shown(answer), answer.status == 403),
         Row("  the waypoint's log names the caller", _STRANGER, caller, caller == _STRANGER),
         Row("  and the policy", "none allows it", reason, reason.endswith("[none]")),
     ]
@@ -74,9 +74,8 @@ async def _stranger(stage: Stage) -> list[Row]:
 async def _wrong_method(stage: Stage) -> list[Row]:
     async with await Connection.open(stage.reader) as connection:
         answer = await connection.request(method="DELETE")
-    said = answer.body.decode(errors="replace").strip()
     title = "productpage may GET; it tries DELETE"
-    return [Row(title, "403", f"{answer.status} {said}", answer.status == 403)]
+    return [Row(title, "403", _shown(answer), answer.status == 403)]
 
 
 async def _no_service(stage: Stage) -> list[Row]:
@@ -198,6 +197,11 @@ async def _log_entry(stage: Stage, wanted: Mapping[str, object]) -> Mapping[str,
                 if wanted.items() <= entry.items():
                     return entry
             await asyncio.sleep(0.02)
+
+
+def _shown(answer: Answer) -> str:
+    """The status and how the body begins."""
+    return f"{answer.status} {answer.body[:24].decode(errors='replace').strip()}"
 
 
 def _access_log(stage: Stage) -> list[Mapping[str, object]]:
