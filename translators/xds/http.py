@@ -9,6 +9,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     KeepaliveSettings,
 )
 from envoy_data_plane.envoy.config.listener.v3 import Filter as NetworkFilter
+from envoy_data_plane.envoy.config.rbac.v3 import RbacAction
 from envoy_data_plane.envoy.extensions.filters.http.fault.v3 import HttpFault
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
@@ -109,13 +110,17 @@ def _tunnel_filters() -> list[HttpFilter]:
     """The authority comes first: RBAC reads the identity that it puts into filter state."""
     return [
         http_filter("connect_authority", connect_authority()),
-        *(http_filter(name, inert_rbac()) for name in (Filter.AUDIT, Filter.DENY, Filter.ALLOW)),
-        http_filter(Filter.ROUTER, Router()),
+        *(_unarmed_filter(each) for each in (Filter.AUDIT, Filter.DENY, Filter.ALLOW)),
+        _unarmed_filter(Filter.ROUTER),
     ]
 
 
 def _request_filters() -> list[HttpFilter]:
-    return [http_filter(filter_, _unarmed(filter_)) for filter_ in Filter]
+    return [_unarmed_filter(each) for each in Filter]
+
+
+def _unarmed_filter(filter_: Filter) -> HttpFilter:
+    return http_filter(filter_, _unarmed(filter_))
 
 
 def _unarmed(filter_: Filter) -> Message:
@@ -123,8 +128,12 @@ def _unarmed(filter_: Filter) -> Message:
     match filter_:
         case Filter.CLIENT_IDENTITY:
             return client_identity()
-        case Filter.AUDIT | Filter.DENY | Filter.ALLOW:
-            return inert_rbac()
+        case Filter.AUDIT:
+            return inert_rbac(RbacAction.LOG)
+        case Filter.DENY:
+            return inert_rbac(RbacAction.DENY)
+        case Filter.ALLOW:
+            return inert_rbac(RbacAction.ALLOW)
         case Filter.FAULT:
             return HttpFault()
         case Filter.CORS:

@@ -10,9 +10,13 @@ from translators.xds.filters.menu import Armed, Filter
 from translators.xds.policy import DRY_RUN_PREFIX, rules
 
 
-def inert_rbac() -> Rbac:
-    """Lets everything pass."""
-    return Rbac()
+def inert_rbac(action: RbacAction) -> Rbac:
+    """Lets everything pass.
+
+    The prefix of dry runs stands here because Envoy counts under the filter's own, whatever the
+    virtual host says.
+    """
+    return Rbac(shadow_rules_stat_prefix=DRY_RUN_PREFIX.get(action, ""))
 
 
 def armed_rbac(authorization: Authorization) -> Iterator[Armed]:
