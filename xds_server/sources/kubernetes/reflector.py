@@ -189,7 +189,8 @@ def _again(state: State, wait: float = 0.0, *, renew: bool = False) -> Step:
 
 
 def _learn(state: State, end: WatchEnd) -> State:
-    return replace(state, revision=end.revision, failures=0 if end.was_alive else state.failures)
+    state = replace(state, revision=end.revision)
+    return replace(followed(state), failures=0) if end.was_alive else state
 
 
 def _after_page(state: State, request: Request, page: PageRead) -> Step:

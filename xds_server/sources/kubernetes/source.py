@@ -1,9 +1,11 @@
 """The source that follows a cluster."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from translators.world import Change
 from xds_server.sources.kubernetes.backoff import Pace
 from xds_server.sources.kubernetes.follower import Follower, Patience
 from xds_server.sources.kubernetes.kinds import RESOURCES, Resource
@@ -13,6 +15,9 @@ from xds_server.sources.source import Sink, SourceProblem
 
 if TYPE_CHECKING:
     from xds_server.sources.kubernetes.login import Login
+
+
+_SETTLED = 500  # objects: so many that a look at all of them can't be noticed
 
 
 class KubernetesSource:
@@ -38,17 +43,9 @@ class KubernetesSource:
     async def run(self, sink: Sink, synced: Callable[[], None]) -> None:
         """Feed the sink until cancelled; see ``Source.run``. Raises ``LoginError`` at its start."""
         await self._transport.log_in()
-        unready = {resource.name for resource in self._resources}
-
-        def ready(name: str) -> None:
-            unready.discard(name)
-            if not unready:
-                synced()
-
+        loading = _Loading(sink, synced, {resource.name for resource in self._resources})
         pace = Pace()
-        self._followers = [
-            self._follower(resource, pace, sink, ready) for resource in self._resources
-        ]
+        self._followers = [self._follower(each, pace, loading) for each in self._resources]
         try:
             async with asyncio.TaskGroup() as tasks:
                 for follower in self._followers:
@@ -56,11 +53,14 @@ class KubernetesSource:
         finally:
             await self._transport.log_out()
 
-    def _follower(
-        self, resource: Resource, pace: Pace, sink: Sink, ready: Callable[[str], None]
-    ) -> Follower:
+    def _follower(self, resource: Resource, pace: Pace, loading: "_Loading") -> Follower:
         return Follower(
-            resource, self._transport, pace, self._patience, sink, lambda: ready(resource.name)
+            resource,
+            self._transport,
+            pace,
+            self._patience,
+            loading.take,
+            lambda: loading.end(resource.name),
         )
 
     def problems(self) -> Sequence[SourceProblem]:
@@ -77,3 +77,36 @@ class KubernetesSource:
         A quiet cluster confirms about every minute. None: never listed so far.
         """
         return {follower.resource.name: follower.age() for follower in self._followers}
+
+
+class _Loading:
+    """The time until all kinds are synced, and what goes through to the sink in it and after it.
+
+    What is loaded is here to stay, and has no cycles. So the garbage collector is told not to
+    look at it: one look at all objects of a large cluster would hold up the loop for 100 ms.
+    """
+
+    def __init__(self, sink: Sink, synced: Callable[[], None], unready: set[str]) -> None:
+        self._sink = sink
+        self._synced = synced
+        self._unready = unready
+        self._unsettled = 0
+
+    def take(self, changes: Sequence[Change]) -> None:
+        """Pass changes on."""
+        self._sink(changes)
+        if self._unready:
+            self._unsettled += len(changes)
+            if self._unsettled >= _SETTLED:
+                self._settle()
+
+    def end(self, name: str) -> None:
+        """A kind is synced."""
+        self._unready.discard(name)
+        if not self._unready:
+            self._settle()
+            self._synced()
+
+    def _settle(self) -> None:
+        gc.freeze()
+        self._unsettled = 0
