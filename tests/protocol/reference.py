@@ -81,11 +81,14 @@ class Client:
         self._release()
 
     def _answer(self, type_url: TypeUrl, response: Response, error: RequestError | None) -> None:
-        answer = self.answer(type_url, response.nonce, error)
-        if type_url is CLUSTER and self.warming:
-            self.held_back.append(answer)
+        self._post(self.answer(type_url, response.nonce, error))
+
+    def _post(self, request: DeltaRequest | SotwRequest) -> None:
+        """Envoy holds back all requests for clusters while one warms; the order stays."""
+        if request.type_url == CLUSTER and (self.warming or self.held_back):
+            self.held_back.append(request)
         else:
-            self.outbox.append(answer)
+            self.outbox.append(request)
 
     def _release(self) -> None:
         if not self.warming:
@@ -159,10 +162,9 @@ class DeltaClient(Client):
         interest.names = (interest.names | more) - less - {"*"}
         interest.wildcard = (interest.wildcard or "*" in more) and "*" not in less
         self.dropped(interest)
-        self.outbox.append(
+        self._post(
             DeltaRequest(
                 type_url,
-                interest.nonce,
                 subscribe=tuple(sorted(more)),
                 unsubscribe=tuple(sorted(less)),
             )
@@ -200,9 +202,9 @@ class SotwClient(Client):
         was_wildcard, interest.legacy = interest.wildcard, False
         interest.wildcard = (interest.wildcard or "*" in more) and "*" not in less
         if was_wildcard and not interest.wildcard:
-            interest.version = ""
+            interest.version = "of more than it runs now"
         self.dropped(interest)
-        self.outbox.append(self.answer(type_url, interest.nonce, None))
+        self._post(self.answer(type_url, interest.nonce, None))
 
     def remove(self, interest: Interest, type_url: TypeUrl, response: Response) -> None:
         if type_url in (CLUSTER, LISTENER):

@@ -259,6 +259,12 @@ def test_p13_sotw_clusters_travel_as_the_full_set_routes_need_not() -> None:
     assert [named([r]) for r in drain(session)] == [["a@2"]]
 
 
+def test_p15_sotw_a_client_that_comes_back_to_nothing_is_told() -> None:
+    session = sotw()
+    session.receive(SotwRequest(CLUSTER, "what it held", names=("gone",)))
+    assert [r.resources for r in drain(session)] == [()]
+
+
 def test_p14_no_name_twice_in_one_response() -> None:
     session = delta(resource(CLUSTER, "a"))
     assert named(ask(session, CLUSTER, "*", "a", "a")) == ["a@1"]
@@ -427,3 +433,42 @@ def test_p25_if_nobody_is_blamed_the_suspects_are_tried_one_by_one(make: type) -
     (c,) = drain(session)
     assert named([c]) == ["c@1"]
     assert ack(session, c, *names) == []
+
+
+def test_p25_what_may_have_been_applied_is_removed_even_after_a_second_refusal() -> None:
+    world = [resource(CLUSTER, "a"), resource(CLUSTER, "z")]
+    session = delta(*world)
+    (mixed,) = ask(session, CLUSTER)
+    nack(session, mixed, "Error adding/updating cluster(s) z: it is bad")
+    session.update(snapshot(resource(CLUSTER, "a", "2")), None)
+    (again,) = drain(session)
+    nack(session, again, "Error adding/updating cluster(s) a: it is bad")
+    session.update(EMPTY, None)
+    assert "a" in drain(session)[-1].removed
+
+
+def test_limits_end_the_stream_at_the_bound() -> None:
+    limits = SessionLimits(names_per_request=2, names_per_stream=3, name_length=4)
+    session = DeltaSession(limits)
+    session.receive(DeltaRequest(ROUTE, subscribe=("a", "b")))
+    session.receive(DeltaRequest(CLUSTER, subscribe=("name",)))
+    for request in (
+        DeltaRequest(ROUTE, subscribe=("a", "b", "c")),
+        DeltaRequest(ROUTE, unsubscribe=("12345",)),
+        DeltaRequest(ROUTE, initial_versions={"ééé": "1"}),
+        DeltaRequest(LISTENER, subscribe=("c",)),
+    ):
+        with pytest.raises(ProtocolViolation) as caught:
+            session.receive(request)
+        assert caught.value.code == "INVALID_ARGUMENT"
+
+
+def test_state_tells_what_was_sent_accepted_and_refused() -> None:
+    session = delta(resource(ROUTE, "r"))
+    (first,) = ask(session, ROUTE, "r")
+    ack(session, first)
+    session.update(snapshot(resource(ROUTE, "r", "2")), None)
+    (second,) = drain(session)
+    nack(session, second, "it is bad")
+    state = session.state()[key(ROUTE, "r")]
+    assert (state.sent, state.acked, state.error) == ("2", "1", "it is bad")

@@ -13,11 +13,13 @@ class Holding:
     """What the client has under one name.
 
     ``version`` is None while it is not certain, ``known`` says that it holds at least some version,
-    ``accepted`` is the last resource that it accepted on this stream.
+    ``doubtful`` that it may have applied a resource of a refused response, ``accepted`` is the last
+    resource that it accepted on this stream.
     """
 
     version: str | None = None
     known: bool = False
+    doubtful: bool = False
     accepted: Resource | None = None
     sent: str | None = None
 
@@ -159,7 +161,7 @@ class Channel:
         """Note that the client may or may not have applied this resource."""
         holding = self.holdings.get(resource.key.name)
         if holding is not None:
-            holding.version = None
+            holding.version, holding.doubtful = None, True
 
     def refuse(self, resource: Resource, message: str, *, by_itself: bool) -> None:
         """Note that the client refused this resource, ``by_itself`` or among others.
@@ -178,7 +180,7 @@ class Channel:
             holding.accepted = holding.version = None
         if not by_itself:
             holding.version = None
-        elif not holding.known:
+        elif not (holding.known or holding.doubtful):
             del self.holdings[name]
 
     def states(self) -> Iterator[tuple[ResourceKey, ResourceState]]:

@@ -60,6 +60,9 @@ class SotwSession(Session):
         claim = self._claims.pop(channel.type_url, None)
         if claim is not None:
             self._resume(channel, snapshot, claim)
+            if channel.type_url in ROOT_TYPES and not channel.holdings:
+                # Whatever it held may be gone, which only a full set can say, be it an empty one.
+                channel.owes_answer = claim != _version(())
         return super()._addition(channel, snapshot)
 
     def _resume(self, channel: Channel, snapshot: Snapshot, claim: str) -> None:
@@ -73,7 +76,9 @@ class SotwSession(Session):
             return
         channel.owes_answer = False
         for resource in resources:
-            channel.holdings[resource.key.name] = Holding(resource.version, True, resource)
+            channel.holdings[resource.key.name] = Holding(
+                version=resource.version, known=True, accepted=resource
+            )
 
     def _choose(self, channel: Channel, snapshot: Snapshot) -> list[Resource]:
         return self._batch(channel, snapshot)
