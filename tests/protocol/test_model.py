@@ -310,12 +310,12 @@ MODELS = pytest.mark.parametrize("model", [_DeltaModel, _SotwModel])
 
 
 @MODELS
-def test_20_000_steps(model: type[_Model]) -> None:
+def test_10_000_steps(model: type[_Model]) -> None:
     run_state_machine_as_test(model, settings=_profile(200))
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @MODELS
-def test_500_000_steps(model: type[_Model]) -> None:
+def test_250_000_steps(model: type[_Model]) -> None:
     run_state_machine_as_test(model, settings=_profile(5_000))

@@ -1,4 +1,4 @@
-"""The rules of the xDS protocol, one test each; the numbers are those of the rule table in docs."""
+"""The rules of the xDS protocol and of Envoy beyond it, numbered, with a test or two each."""
 
 import pytest
 
