@@ -72,11 +72,10 @@ def outputs(case: Case) -> dict[str, str]:
     hidden = frozenset() if case.name == "waypoint/empty" else static_versions()
     by_file: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
     for waypoint, found in resources(compiler).items():
-        for resource in found:
-            if resource.version in hidden:
-                continue
-            file = by_file.setdefault(FILES[resource.key.type_url], {})
-            file.setdefault(waypoint, []).append(without_type(readable(resource)))
+        for each in found:
+            if each.version not in hidden:
+                file = by_file.setdefault(FILES[each.key.type_url], {})
+                file.setdefault(waypoint, []).append(without_type(readable(each)))
     texts = {name: to_yaml(content) for name, content in by_file.items()}
     texts["conditions.yaml"] = to_yaml([describe(item) for item in compiler.conditions()])
     return texts
