@@ -5,13 +5,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from translators.compiler import Compiler
-from translators.xds import resource
-
 from translators.ir.listener import ConnectTerminate
 from translators.ir.secret import Certificate, TrustBundle
 from translators.ir.waypoint import WaypointName
 from translators.wire import Resource, ResourceKey, Snapshot
 from translators.world import Change
+from translators.xds import resource
 from xds_server.snapshots import Observer, ProxyKey, SnapshotStore
 
 Secrets = Callable[[WaypointName, str], tuple[Certificate, TrustBundle]]

@@ -11,13 +11,13 @@ from typing import Any
 
 import structlog
 from aiohttp import web
-from translators.compiler import Compiler
-from translators.xds.names import ROOTS, SVID
 
+from translators.compiler import Compiler
 from translators.ir.secret import Certificate, TrustBundle
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.wire import Snapshot
 from translators.world import Change
+from translators.xds.names import ROOTS, SVID
 from xds_server.admin import AdminSite
 from xds_server.ads import AdsServer, AdsService
 from xds_server.identity.authority import Authority
@@ -27,8 +27,7 @@ from xds_server.identity.rotation import RotatingSvids
 from xds_server.identity.spiffe import SpiffeId
 from xds_server.serving.publisher import Publisher
 from xds_server.snapshots import SnapshotStore
-from xds_server.sources.files import FileSource
-from xds_server.sources.source import SourceProblem
+from xds_server.sources.source import Source, SourceProblem
 
 _log = structlog.get_logger(__name__)
 
@@ -37,7 +36,6 @@ _log = structlog.get_logger(__name__)
 class Settings:
     """What a server is told at its start. Addresses are ``ip:port``; port 0 takes a free one."""
 
-    manifests: Path
     ca_dir: Path
     xds_address: str
     admin_address: str
@@ -53,14 +51,14 @@ class Addresses:
 
 
 class Server:
-    """A control plane for the waypoints of one folder of manifests."""
+    """A control plane for the waypoints of one source of objects."""
 
-    def __init__(self, settings: Settings, authority: Authority) -> None:
+    def __init__(self, settings: Settings, source: Source, authority: Authority) -> None:
         self._settings = settings
         self._authority = authority
         self._compiler = Compiler(settings.mesh)
         self._store = SnapshotStore()
-        self._source = FileSource(settings.manifests)
+        self._source = source
         self._svids = RotatingSvids(authority, _now, self._renewed)
         self._publisher = Publisher(self._compiler, self._store, self._secrets)
         self._ads = AdsService(self._store, LoopbackAuthenticator())
@@ -70,7 +68,7 @@ class Server:
     async def run(self, started: Callable[[Addresses], None]) -> None:
         """Serve until cancelled. Raises OSError or RuntimeError if an address can't be used.
 
-        xDS is served only once all manifests have been read: an Envoy that comes back must never
+        xDS is served only once all objects have been read: an Envoy that comes back must never
         be told that something it has is gone, only because it has not been read yet.
         """
         ads = AdsServer(self._ads)
@@ -119,7 +117,7 @@ class Server:
         """Log what has become wrong since the last look, once."""
         current = frozenset(self._source.problems())
         for problem in sorted(current - self._reported, key=str):
-            _log.warning("manifest problem", file=problem.file, problem=str(problem))
+            _log.warning("bad object", file=problem.file, problem=str(problem))
         self._reported = current
 
     def _secrets(self, waypoint: WaypointName, account: str) -> tuple[Certificate, TrustBundle]:
@@ -146,14 +144,14 @@ class Server:
         return [{"file": problem.file, "problem": str(problem)} for problem in self._reported]
 
 
-async def serve(settings: Settings, started: Callable[[Addresses], None]) -> None:
+async def serve(settings: Settings, source: Source, started: Callable[[Addresses], None]) -> None:
     """Run a server until SIGTERM or SIGINT.
 
     Raises AuthorityError if the CA can't be used, InsecureAddress, OSError or RuntimeError if an
     address can't.
     """
     authority = open_authority(settings.ca_dir, _now())
-    server = asyncio.ensure_future(Server(settings, authority).run(started))
+    server = asyncio.ensure_future(Server(settings, source, authority).run(started))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.cancel)
