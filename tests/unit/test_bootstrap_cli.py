@@ -1,0 +1,68 @@
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from translators.ir.waypoint import WaypointName
+from translators.wire.node import Node
+from xds_server.cli.bootstrap import bootstrap
+from xds_server.identity.peer import claimed_bind, claimed_node_id, claimed_waypoint
+
+
+def run(*options: str) -> Result:
+    return CliRunner().invoke(bootstrap, ["--waypoint", "shop/gate", *options])
+
+
+def printed(*options: str) -> Any:
+    result = run(*options)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def control_plane(printed: Any) -> Any:
+    [cluster] = printed["staticResources"]["clusters"]
+    [group] = cluster["loadAssignment"]["endpoints"]
+    return group["lbEndpoints"][0]["endpoint"]["address"]
+
+
+def test_the_server_takes_the_envoy_for_what_it_shall_be() -> None:
+    said = printed("--bind", "127.9.9.9:15008")["node"]
+    node = Node(id=said["id"], cluster=said["cluster"], metadata=said["metadata"])
+    assert claimed_waypoint(node) == WaypointName("shop", "gate")
+    assert claimed_bind(node) == "127.9.9.9:15008"
+    assert claimed_node_id(node) == "waypoint~127.9.9.9~gate.shop~shop.svc.cluster.local"
+
+
+def test_addresses_have_the_usual_ports() -> None:
+    said = printed()
+    assert said["node"]["metadata"]["WAYPOST_BIND"] == "0.0.0.0:15008"
+    assert said["admin"]["address"]["socketAddress"] == {"address": "127.0.0.1", "portValue": 15000}
+    assert control_plane(said) == {"socketAddress": {"address": "127.0.0.1", "portValue": 15010}}
+
+
+def test_addresses_can_be_given() -> None:
+    said = printed("--xds", "unix:/run/xds.sock", "--admin", "[::1]:9", "--bind", "[::1]:10")
+    assert said["node"]["metadata"]["WAYPOST_BIND"] == "[::1]:10"
+    assert said["admin"]["address"]["socketAddress"] == {"address": "::1", "portValue": 9}
+    assert control_plane(said) == {"pipe": {"path": "/run/xds.sock"}}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--waypoint", "gate"),
+        ("--waypoint", "a/b/c"),
+        ("--bind", "localhost:15008"),
+        ("--bind", "15008"),
+        ("--bind", "127.0.0.1:65536"),
+        ("--admin", "localhost:15000"),
+        ("--xds", "15010"),
+        ("--xds", "127.0.0.1:x"),
+    ],
+)
+def test_nonsense_is_a_usage_error(options: tuple[str, str]) -> None:
+    result = run(*options)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Error: " in result.stderr
