@@ -5,7 +5,7 @@ import socket
 from contextlib import suppress
 from typing import Self
 
-_CLAIM_PORT = 61998
+_CLAIM_PORT = 61999
 _ATTEMPTS = 100
 
 
