@@ -18,8 +18,7 @@ RUN install -d -o 65532 -g 65532 -m 0700 \
 ENV PATH=/opt/waypost/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    WAYPOST_CA_DIR=/var/lib/waypost/ca \
-    WAYPOST_MANIFESTS=/etc/waypost/manifests
+    WAYPOST_CA_DIR=/var/lib/waypost/ca
 USER 65532:65532
 ENTRYPOINT ["waypost"]
-CMD ["serve"]
+CMD ["--help"]

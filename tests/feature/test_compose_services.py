@@ -92,6 +92,7 @@ class Engine:
     def _local(self, text: str, name: str) -> str:
         for container, here in (
             ("/var/lib/waypost", str(self._folder / "volumes")),
+            ("/etc/waypost/manifests", str(self._folder / "manifests")),
             ("/etc/envoy", str(self._folder / "compose")),
             ("172.30.15.", f"{self._net.prefix}."),
             ("127.0.0.1", self.ip(name)),
@@ -110,7 +111,6 @@ class Engine:
         return {
             **os.environ,
             "PATH": f"{tools}:{os.environ['PATH']}",
-            "WAYPOST_MANIFESTS": str(self._folder / "manifests"),
             "WAYPOST_CA_DIR": str(self._folder / "volumes/ca"),
         }
 
