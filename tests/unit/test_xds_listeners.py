@@ -99,7 +99,13 @@ def test_only_members_of_the_trust_domains_get_in_and_no_session_is_resumed():
 def test_identity_is_known_before_rbac_reads_it():
     manager = config_of(terminate()["filterChains"][0])
     names = [each["name"] for each in manager["httpFilters"]]
-    assert names == ["connect_authority", Filter.AUDIT, Filter.DENY, Filter.ALLOW, Filter.ROUTER]
+    rbac = (Filter.AUDIT, Filter.DENY, Filter.ALLOW)
+    assert names == ["connect_authority", *rbac, "connect_destination", Filter.ROUTER]
+
+
+def test_routes_are_looked_for_once_more_when_the_client_is_known():
+    manager = config_of(terminate()["filterChains"][0])
+    assert manager["httpFilters"][0]["typedConfig"]["clearRouteCache"] is True
 
 
 def test_what_is_shared_with_the_next_listener_goes_no_further():

@@ -17,13 +17,17 @@ from translators.ir.listener import (
 from translators.ir.origin import Origin
 from translators.ir.route import RouteTable
 from translators.ir.secret import Certificate, TrustBundle
+from translators.ir.tls import TlsDispatcher, TlsInspector, TlsTable
 from translators.ir.waypoint import Mesh, WaypointName
 
 Node = (
     ConnectTerminate
     | ConnectOriginate
     | InternalListener
+    | TlsInspector
+    | TlsDispatcher
     | ConnectTable
+    | TlsTable
     | RouteTable
     | InternalCluster
     | OriginateCluster

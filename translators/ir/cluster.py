@@ -42,10 +42,14 @@ class ServiceCluster:
 
 @dataclass(frozen=True, slots=True)
 class InternalCluster:
-    """A step inside the proxy: a cluster whose one endpoint is an internal listener."""
+    """A step inside the proxy: a cluster whose one endpoint is an internal listener.
+
+    ``connects`` tells that the listener takes CONNECT requests, each on a connection of its own.
+    """
 
     name: str
     listener: str
+    connects: bool = False
 
 
 @dataclass(frozen=True, slots=True)

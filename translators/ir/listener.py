@@ -64,18 +64,38 @@ class InternalListener:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """A part of the connections, as large as its weight; without a cluster it is refused."""
+
+    cluster: str | None
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRule:
+    """What becomes of connections. ``peer_namespaces`` empty: from anywhere; no shares: refused."""
+
+    name: str
+    shares: tuple[Share, ...]
+    peer_namespaces: tuple[str, ...] = ()
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectHost:
     """One destination that a CONNECT may name.
 
     ``authorities`` are ``address:port`` (IPv6 in brackets), ``cluster`` leads to the internal
     listener that serves it. ``authorization`` is decided on the CONNECT: refused with 403,
-    nothing dialled.
+    nothing dialled. The first of the ``rules`` that is for the peer says which cluster the TCP
+    chain forwards to; if none is, that is the chain's own. HTTP chains don't look at them.
     """
 
     name: str
     authorities: tuple[str, ...]
     cluster: str
     authorization: Authorization = OPEN
+    rules: tuple[ConnectionRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,10 @@ class ValueMatch:
 
 @dataclass(frozen=True, slots=True)
 class RouteMatch:
-    """All conditions that a request must fulfil. ``peer_namespaces`` empty: from anywhere."""
+    """All conditions that a request must fulfil. ``peer_namespaces`` empty: from anywhere.
+
+    ``grpc``: the request is a gRPC call, by its content type.
+    """
 
     path: PathMatch = PathMatch(PathKind.PREFIX, "/")
     method: str = ""
@@ -79,7 +82,7 @@ PathEdit = FullPath | PrefixPath
 
 @dataclass(frozen=True, slots=True)
 class WeightedBackend:
-    """One choice of a forwarding action. ``cluster`` is None if the backend is invalid: 500."""
+    """One choice of a forwarding action. ``cluster`` is None if the backend is invalid."""
 
     cluster: str | None
     weight: int = 1
@@ -122,7 +125,7 @@ class Persistence:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Send the request on. No or only invalid or zero-weight backends: 500.
+    """Send the request on. No or only invalid or zero-weight backends: ``invalid_status``.
 
     Times are in milliseconds; None means no bound.
     """
@@ -135,6 +138,7 @@ class Forward:
     path_rewrite: PathEdit | None = None
     mirrors: tuple[Mirror, ...] = ()
     persistence: Persistence | None = None
+    invalid_status: int = 500  # of the share of an invalid backend; else 503
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,7 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class DirectResponse:
-    """Answer at once with this status."""
+    """Answer at once with this status; a gRPC call gets what that means in gRPC."""
 
     status: int
     body: str = ""

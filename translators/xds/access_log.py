@@ -13,7 +13,12 @@ from envoy_data_plane.envoy.extensions.access_loggers.stream.v3 import StdoutAcc
 
 from translators.wire import pack
 from translators.xds.metadata import struct
-from translators.xds.names import CONNECT_ORIGINATE, CONNECT_TERMINATE, PEER_PRINCIPAL
+from translators.xds.names import (
+    CONNECT_ORIGINATE,
+    CONNECT_TERMINATE,
+    PEER_PRINCIPAL,
+    TLS_DISPATCH,
+)
 
 _CONNECTION = {
     "start_time": "%START_TIME%",
@@ -48,6 +53,12 @@ def connection_log(name: str) -> AccessLog:
     """Every connection of one service port that carries no HTTP."""
     details = {"details": "%CONNECTION_TERMINATION_DETAILS%"}
     return _log(name, _CONNECTION | _PEER | details | _UPSTREAM)
+
+
+def dispatch_log() -> AccessLog:
+    """Every connection that is routed by its server name, which the authority begins with."""
+    authority = {"authority": "%REQ(:AUTHORITY)%", "route": "%ROUTE_NAME%"}
+    return _log(TLS_DISPATCH, _CONNECTION | _PEER | authority | _RESPONSE | _UPSTREAM)
 
 
 def refused_tunnel_log() -> AccessLog:

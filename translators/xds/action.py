@@ -33,6 +33,10 @@ from translators.xds.rewrite import substitution
 
 _MILLION = 1_000_000
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_NOT_FOUND = {
+    500: RouteActionClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR,
+    503: RouteActionClusterNotFoundResponseCode.SERVICE_UNAVAILABLE,
+}
 _REDIRECTS = {
     301: RedirectActionRedirectResponseCode.MOVED_PERMANENTLY,
     302: RedirectActionRedirectResponseCode.FOUND,
@@ -51,7 +55,7 @@ class ActionField(TypedDict, total=False):
 
 
 def route_action(action: Action) -> ActionField:
-    """The action of a route. Raises KeyError for a redirect with a status that is none."""
+    """The action of a route. Raises KeyError for a status that a redirect or failure can't have."""
     match action:
         case Forward():
             return _forward(action)
@@ -84,11 +88,11 @@ def _live(backends: Sequence[WeightedBackend]) -> list[WeightedBackend]:
 def _forward(action: Forward) -> ActionField:
     backends = _live(action.backends)
     if all(backend.cluster is None for backend in backends):
-        return _answer(500)
+        return _answer(action.invalid_status)
     edit = substitution(action.path_rewrite)
     return ActionField(
         route=RouteAction(
-            **_destination(backends),
+            **_destination(backends, action.invalid_status),
             timeout=timedelta(milliseconds=action.timeout_ms or 0),
             retry_policy=retry_policy(action),
             host_rewrite_literal=action.host_rewrite or None,
@@ -104,7 +108,7 @@ class _Destination(TypedDict, total=False):
     cluster_not_found_response_code: RouteActionClusterNotFoundResponseCode
 
 
-def _destination(backends: Sequence[WeightedBackend]) -> _Destination:
+def _destination(backends: Sequence[WeightedBackend], invalid_status: int) -> _Destination:
     first = backends[0]
     plain = first.request_headers == NO_EDIT and first.response_headers == NO_EDIT
     if len(backends) == 1 and plain and first.cluster is not None:
@@ -113,9 +117,7 @@ def _destination(backends: Sequence[WeightedBackend]) -> _Destination:
     if any(backend.cluster is None for backend in backends):
         return _Destination(
             weighted_clusters=weighted,
-            cluster_not_found_response_code=(
-                RouteActionClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR
-            ),
+            cluster_not_found_response_code=_NOT_FOUND[invalid_status],
         )
     return _Destination(weighted_clusters=weighted)
 

@@ -98,7 +98,21 @@ def internal_cluster(node: InternalCluster) -> Cluster:
         connect_timeout=_CONNECT_TIMEOUT,
         circuit_breakers=_no_limits(),
         load_assignment=_static(node.name, [internal_address(node.listener)]),
+        typed_extension_protocol_options=_one_connect_each() if node.connects else {},
         transport_socket=internal_upstream(),
+    )
+
+
+def _one_connect_each() -> dict[str, Any]:
+    """Tunnels that share a connection would wait for each other, and would end together."""
+    http2 = Http2ProtocolOptions(allow_connect=True)
+    return _options(
+        UpstreamOptions(
+            common_http_protocol_options=HttpProtocolOptions(max_requests_per_connection=1),
+            explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(
+                http2_protocol_options=http2
+            ),
+        )
     )
 
 

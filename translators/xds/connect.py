@@ -1,25 +1,22 @@
 """The route table ``connect``: which destinations there are, and who may open a tunnel to them."""
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 
 from envoy_data_plane.envoy.config.route.v3 import (
     Route,
-    RouteAction,
-    RouteActionUpgradeConfig,
-    RouteActionUpgradeConfigConnectConfig,
     RouteConfiguration,
-    RouteMatch,
-    RouteMatchConnectMatcher,
     VirtualHost,
+    WeightedClusterClusterWeight,
 )
 
-from translators.ir.listener import ConnectHost, ConnectTable
+from translators.ir.listener import ConnectHost, ConnectionRule, ConnectTable
 from translators.xds.connect_policy import on_connect
 from translators.xds.filters.menu import per_filter_config
 from translators.xds.filters.rbac import armed_rbac
+from translators.xds.filters.set_filter_state import armed_destination
 from translators.xds.metadata import provenance
 from translators.xds.names import CONNECT_ROUTES
+from translators.xds.tunnel import rule_clusters, shares_of, tunnel_by, tunnel_to
 
 
 def connect_table(node: ConnectTable) -> RouteConfiguration:
@@ -35,6 +32,11 @@ def connect_table(node: ConnectTable) -> RouteConfiguration:
         validate_clusters=False,
         metadata=provenance(node.origins),
     )
+
+
+def connect_clusters(node: ConnectTable) -> tuple[str, ...]:
+    """The clusters that the table steers connections to, each once."""
+    return rule_clusters(rule for host in node.hosts for rule in host.rules)
 
 
 def _distinct(hosts: Iterable[ConnectHost]) -> Iterator[tuple[ConnectHost, list[str]]]:
@@ -55,17 +57,26 @@ def _virtual_host(host: ConnectHost, authorities: list[str]) -> VirtualHost:
     return VirtualHost(
         name=host.name,
         domains=authorities,
-        routes=[_tunnel_to(host)],
+        routes=list(_routes(host)),
         typed_per_filter_config=per_filter_config(armed_rbac(guard)),
     )
 
 
-def _tunnel_to(host: ConnectHost) -> Route:
-    tunnel = RouteActionUpgradeConfig(
-        upgrade_type="CONNECT", connect_config=RouteActionUpgradeConfigConnectConfig()
-    )
-    return Route(
-        name=host.name,
-        match=RouteMatch(connect_matcher=RouteMatchConnectMatcher()),
-        route=RouteAction(cluster=host.cluster, timeout=timedelta(0), upgrade_configs=[tunnel]),
-    )
+def _routes(host: ConnectHost) -> Iterator[Route]:
+    """The host's rules up to the one that is for everybody; without any, the chain decides."""
+    for rule in host.rules:
+        yield _steered(host, rule)
+        if not rule.peer_namespaces:
+            return
+    yield tunnel_to(host.name, host.cluster)
+
+
+def _steered(host: ConnectHost, rule: ConnectionRule) -> Route:
+    """All go to the same listener, each with the cluster that it is to be forwarded to."""
+    choices = [
+        WeightedClusterClusterWeight(
+            name=host.cluster, weight=weight, typed_per_filter_config=armed_destination(cluster)
+        )
+        for cluster, weight in shares_of(rule)
+    ]
+    return tunnel_by(rule, choices)

@@ -13,10 +13,13 @@ from translators.ir.cluster import InternalCluster
 from translators.ir.endpoint import EndpointSet
 from translators.ir.listener import ConnectTable, InternalListener
 from translators.ir.route import RouteTable
+from translators.ir.tls import TlsDispatcher, TlsInspector, TlsTable
 from translators.wire import ResourceKey, TypeUrl
-from translators.xds.names import CONNECT_ORIGINATE
+from translators.xds.connect import connect_clusters
+from translators.xds.names import CONNECT_ORIGINATE, TLS_DISPATCH, TLS_ROUTES
 from translators.xds.rendering import key_of
 from translators.xds.route import table_clusters
+from translators.xds.server_name import tls_clusters
 
 
 def check(nodes: Iterable[Node]) -> tuple[str, ...]:
@@ -49,7 +52,14 @@ def _needs(node: Node) -> tuple[ResourceKey, ...]:
         case InternalListener():
             return _distinct(_chains_need(node))
         case ConnectTable():
-            return _distinct(_cluster(host.cluster) for host in node.hosts)
+            clusters = (*(host.cluster for host in node.hosts), *connect_clusters(node))
+            return _distinct(map(_cluster, clusters))
+        case TlsTable():
+            return _distinct(map(_cluster, tls_clusters(node)))
+        case TlsInspector():
+            return (_cluster(TLS_DISPATCH),)
+        case TlsDispatcher():
+            return (ResourceKey(TypeUrl.ROUTE, TLS_ROUTES),)
         case RouteTable():
             return _distinct(_cluster(name) for name in table_clusters(node))
         case InternalCluster():

@@ -25,15 +25,25 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 
 from translators.ir.listener import HttpChain
 from translators.wire import pack
-from translators.xds.access_log import refused_tunnel_log, request_log
+from translators.xds.access_log import dispatch_log, refused_tunnel_log, request_log
 from translators.xds.config_source import ads
 from translators.xds.filters.cors import inert_cors
 from translators.xds.filters.header_mutation import client_identity, note_source, source_from_note
 from translators.xds.filters.menu import Filter, http_filter
 from translators.xds.filters.rbac import inert_rbac
-from translators.xds.filters.set_filter_state import connect_authority
+from translators.xds.filters.set_filter_state import (
+    CONNECT_DESTINATION,
+    connect_authority,
+    inert_destination,
+)
 from translators.xds.filters.stateful_session import inert_session
-from translators.xds.names import CONNECT_ROUTES, CONNECT_TERMINATE, stat_name
+from translators.xds.names import (
+    CONNECT_ROUTES,
+    CONNECT_TERMINATE,
+    TLS_DISPATCH,
+    TLS_ROUTES,
+    stat_name,
+)
 
 _NEVER = timedelta(0)
 
@@ -52,6 +62,24 @@ def tunnels() -> NetworkFilter:
             generate_request_id=False,
             http_filters=_tunnel_filters(),
             access_log=[refused_tunnel_log()],
+        )
+    )
+
+
+def dispatched() -> NetworkFilter:
+    """Takes the CONNECTs that name a server name; its route table says where each goes."""
+    return _filter(
+        HttpConnectionManager(
+            stat_prefix=TLS_DISPATCH,
+            codec_type=HttpConnectionManagerCodecType.HTTP2,
+            rds=_routes(TLS_ROUTES),
+            http2_protocol_options=Http2ProtocolOptions(allow_connect=True),
+            upgrade_configs=[HttpConnectionManagerUpgradeConfig(upgrade_type="CONNECT")],
+            stream_idle_timeout=_NEVER,
+            use_remote_address=False,
+            generate_request_id=False,
+            http_filters=[_unarmed_filter(Filter.ROUTER)],
+            access_log=[dispatch_log()],
         )
     )
 
@@ -111,6 +139,7 @@ def _tunnel_filters() -> list[HttpFilter]:
     return [
         http_filter("connect_authority", connect_authority()),
         *(_unarmed_filter(each) for each in (Filter.AUDIT, Filter.DENY, Filter.ALLOW)),
+        http_filter(CONNECT_DESTINATION, inert_destination()),
         _unarmed_filter(Filter.ROUTER),
     ]
 

@@ -15,8 +15,17 @@ MAIN_INTERNAL: Final = "main_internal"
 MAIN_INTERNAL_SNIFF: Final = "main_internal_sniff"
 """The internal listener for protocols that must be sniffed, and the cluster that leads to it."""
 
+MAIN_INTERNAL_TLS: Final = "main_internal_tls"
+"""The internal listener that reads server names, and the cluster that leads to it."""
+
+TLS_DISPATCH: Final = "tls_dispatch"
+"""The internal listener that routes by server name, and the cluster that leads to it."""
+
 CONNECT_ROUTES: Final = "connect"
 """The route table of ``connect_terminate``."""
+
+TLS_ROUTES: Final = "tls"
+"""The route table of ``tls_dispatch``."""
 
 PASSTHROUGH: Final = "passthrough"
 """The cluster that dials what the client named."""

@@ -21,6 +21,7 @@ from translators.ir.listener import (
 )
 from translators.ir.route import RouteTable
 from translators.ir.secret import Certificate, TrustBundle
+from translators.ir.tls import TlsDispatcher, TlsInspector, TlsTable
 from translators.wire import Resource, ResourceKey, TypeUrl, finish, unvalidated
 from translators.xds.cluster import (
     internal_cluster,
@@ -28,7 +29,7 @@ from translators.xds.cluster import (
     passthrough_cluster,
     service_cluster,
 )
-from translators.xds.connect import connect_table
+from translators.xds.connect import connect_clusters, connect_table
 from translators.xds.endpoint import load_assignment
 from translators.xds.internal import internal_listener
 from translators.xds.listener import connect_originate, connect_terminate
@@ -38,10 +39,14 @@ from translators.xds.names import (
     CONNECT_TERMINATE,
     MAIN_INTERNAL,
     MAIN_INTERNAL_SNIFF,
+    MAIN_INTERNAL_TLS,
     PASSTHROUGH,
+    TLS_DISPATCH,
+    TLS_ROUTES,
 )
 from translators.xds.route import route_table, table_clusters
 from translators.xds.secret import certificate, trust_bundle
+from translators.xds.server_name import tls_clusters, tls_dispatcher, tls_inspector, tls_table
 
 
 def render(node: Node) -> Message:
@@ -63,7 +68,7 @@ def resource(node: Node) -> Resource:
     return finish(key.type_url, key.name, render(node), _requires(node), _origins(node))
 
 
-def key_of(node: Node) -> ResourceKey:
+def key_of(node: Node) -> ResourceKey:  # noqa: C901 (a closed union)
     """The type and name of the resource that a node renders to."""
     match node:
         case ConnectTerminate():
@@ -72,8 +77,14 @@ def key_of(node: Node) -> ResourceKey:
             return ResourceKey(TypeUrl.LISTENER, CONNECT_ORIGINATE)
         case InternalListener():
             return ResourceKey(TypeUrl.LISTENER, node.name)
+        case TlsInspector():
+            return ResourceKey(TypeUrl.LISTENER, MAIN_INTERNAL_TLS)
+        case TlsDispatcher():
+            return ResourceKey(TypeUrl.LISTENER, TLS_DISPATCH)
         case ConnectTable():
             return ResourceKey(TypeUrl.ROUTE, CONNECT_ROUTES)
+        case TlsTable():
+            return ResourceKey(TypeUrl.ROUTE, TLS_ROUTES)
         case RouteTable():
             return ResourceKey(TypeUrl.ROUTE, node.name)
         case OriginateCluster():
@@ -98,8 +109,14 @@ def _message(node: Node) -> Message:  # noqa: C901 (a closed union)
             return connect_originate(node)
         case InternalListener():
             return internal_listener(node)
+        case TlsInspector():
+            return tls_inspector(node)
+        case TlsDispatcher():
+            return tls_dispatcher(node)
         case ConnectTable():
             return connect_table(node)
+        case TlsTable():
+            return tls_table(node)
         case RouteTable():
             return route_table(node)
         case InternalCluster():
@@ -131,8 +148,11 @@ def _requires(node: Node) -> tuple[ResourceKey, ...]:
                 ResourceKey(TypeUrl.LISTENER, MAIN_INTERNAL),
                 ResourceKey(TypeUrl.LISTENER, MAIN_INTERNAL_SNIFF),
                 *(ResourceKey(TypeUrl.CLUSTER, host.cluster) for host in node.hosts),
+                *_with_endpoints(connect_clusters(node)),
                 *(ResourceKey(TypeUrl.ROUTE, name) for name in node.requires_tables),
             )
+        case TlsTable():
+            return _with_endpoints(tls_clusters(node))
         case RouteTable():
             return _with_endpoints(table_clusters(node))
         case InternalListener():
@@ -153,7 +173,7 @@ def _with_endpoints(clusters: Iterable[str]) -> tuple[ResourceKey, ...]:
 
 def _origins(node: Node) -> tuple[Origin, ...]:
     match node:
-        case RouteTable() | ConnectTable() | ServiceCluster() | EndpointSet():
+        case RouteTable() | ConnectTable() | TlsTable() | ServiceCluster() | EndpointSet():
             return node.origins
         case _:
             return ()

@@ -10,6 +10,7 @@ from envoy_data_plane.envoy.extensions.filters.http.set_filter_state.v3 import C
 from envoy_data_plane.envoy.extensions.filters.network.set_filter_state.v3 import (
     Config as NetworkConfig,
 )
+from envoy_data_plane.google.protobuf import Any
 
 from translators.wire import pack
 from translators.xds.names import (
@@ -20,7 +21,11 @@ from translators.xds.names import (
     REMOTE_ADDRESS,
 )
 
+CONNECT_DESTINATION = "connect_destination"
+"""The filter of a tunnel that a share of its route arms."""
+
 _EXPECTED_NAMES = "envoy.network.upstream_subject_alt_names"
+_TCP_CLUSTER = "envoy.tcp_proxy.cluster"
 
 # Envoy keeps apart the pooled connections whose shared state differs only if the state can be
 # hashed. With a plain string a client could be handed a connection that bears another's identity.
@@ -28,15 +33,42 @@ _HASHABLE = "envoy.hashable_string"
 
 
 def connect_authority() -> HttpConfig:
-    """On a CONNECT: what the client named and who it is, for the internal listener behind."""
+    """On a CONNECT: what the client named and who it is, for the internal listener behind.
+
+    Routes are looked for once more, because some are for certain clients only.
+    """
     return HttpConfig(
+        clear_route_cache=True,
         on_request_headers=[
             _shared(LOCAL_ADDRESS, "%REQ(:AUTHORITY)%"),
             _shared(REMOTE_ADDRESS, "%DOWNSTREAM_REMOTE_ADDRESS%"),
             _shared(PEER_PRINCIPAL, "%DOWNSTREAM_PEER_URI_SAN%", _HASHABLE),
             _shared(LOCAL_PRINCIPAL, "%DOWNSTREAM_LOCAL_URI_SAN%", _HASHABLE),
+        ],
+    )
+
+
+def inert_destination() -> HttpConfig:
+    """Says nothing of the cluster that bytes are forwarded to."""
+    return HttpConfig()
+
+
+def armed_destination(cluster: str) -> dict[str, Any]:
+    """On a CONNECT: the cluster that the TCP chain behind forwards to, instead of its own."""
+    config = HttpConfig(on_request_headers=[_shared(_TCP_CLUSTER, cluster.replace("%", "%%"))])
+    return {CONNECT_DESTINATION: pack(config)}
+
+
+def same_connection() -> Filter:
+    """On a connection that goes to another internal listener: what is known of it goes along."""
+    config = NetworkConfig(
+        on_new_connection=[
+            _shared(LOCAL_ADDRESS, "%DOWNSTREAM_LOCAL_ADDRESS%"),
+            _shared(REMOTE_ADDRESS, "%DOWNSTREAM_REMOTE_ADDRESS%"),
+            _shared(PEER_PRINCIPAL, f"%FILTER_STATE({PEER_PRINCIPAL}:PLAIN)%", _HASHABLE),
         ]
     )
+    return Filter(name="same_connection", typed_config=pack(config))
 
 
 def expected_identity() -> Filter:

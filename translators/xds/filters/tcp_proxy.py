@@ -10,7 +10,12 @@ from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import (
 
 from translators.wire import pack
 from translators.xds.access_log import connection_log, failed_tunnel_log
-from translators.xds.names import CONNECT_ORIGINATE, stat_name
+from translators.xds.names import (
+    CONNECT_ORIGINATE,
+    MAIN_INTERNAL_TLS,
+    TLS_DISPATCH,
+    stat_name,
+)
 
 # The client's proxy owns the connection and knows when it has been idle for too long.
 _NEVER = timedelta(0)
@@ -37,6 +42,19 @@ def tunnel() -> Filter:
             idle_timeout=_NEVER,
             tunneling_config=TcpProxyTunnelingConfig(hostname="%DOWNSTREAM_LOCAL_ADDRESS%"),
             access_log=[failed_tunnel_log()],
+        )
+    )
+
+
+def dispatch() -> Filter:
+    """Bytes into a CONNECT that names their server name and destination, as one authority."""
+    authority = "%REQUESTED_SERVER_NAME%.%DOWNSTREAM_LOCAL_ADDRESS%"
+    return _filter(
+        TcpProxy(
+            stat_prefix=MAIN_INTERNAL_TLS,
+            cluster=TLS_DISPATCH,
+            idle_timeout=_NEVER,
+            tunneling_config=TcpProxyTunnelingConfig(hostname=authority),
         )
     )
 
