@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import worlds
+from benchmarks import worlds
 
 from translators.compiler import Compiler
 from translators.ir.waypoint import Mesh, WaypointName

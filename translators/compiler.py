@@ -130,6 +130,7 @@ class Compiler:
         """The config lane: put the waypoint together again, and render what came out different."""
         assembly = self._assemble(waypoint)
         before = {**self._rendered(waypoint), **self._prepared.pop(waypoint, {})}
+        self._forget_unused(waypoint, assembly)
         nodes = ((key_of(node), node) for node in self._nodes(waypoint, assembly))
         return _Compiled.of(assembly, {key: _render(node, before.get(key)) for key, node in nodes})
 
@@ -139,6 +140,16 @@ class Compiler:
         nodes = ((key_of(node), node) for node in found)
         fresh = {key: _render(node, known.rendered.get(key)) for key, node in nodes}
         return _Compiled.of(known.assembly, {**known.rendered, **fresh})
+
+    def _forget_unused(self, waypoint: WaypointName, assembly: Assembly) -> None:
+        """Remember nothing of services and clusters that the waypoint has no more."""
+        known = self._compiled.get(waypoint)
+        if known is None:
+            return
+        for gone in set(known.assembly.destinations).difference(assembly.destinations):
+            self._endpoints.forget((waypoint, gone))
+        for member in set(known.assembly.services).difference(assembly.services):
+            self._configs.forget((waypoint, member))
 
     def _rendered(self, waypoint: WaypointName) -> Mapping[ResourceKey, _Rendered]:
         known = self._compiled.get(waypoint)

@@ -21,6 +21,7 @@ from translators.ir.listener import (
 )
 from translators.ir.origin import Origin
 from translators.ir.waypoint import Mesh
+from translators.resources.metadata import ObjectKey
 
 Claim = tuple[str, int]
 """A virtual IP and a port."""
@@ -30,9 +31,11 @@ Claim = tuple[str, int]
 class Assembly:
     """All resources of a waypoint but its endpoints and secrets and the listener of its tunnels.
 
-    ``destinations`` are the clusters whose endpoints must be sent as well.
+    ``services`` are those that it was put together from, ``destinations`` the clusters whose
+    endpoints must be sent as well.
     """
 
+    services: tuple[ObjectKey, ...]
     nodes: tuple[Node, ...]
     destinations: tuple[Destination, ...]
     conditions: tuple[Condition, ...]
@@ -49,6 +52,7 @@ def assemble(mesh: Mesh, configs: Iterable[ServiceConfig]) -> Assembly:
     kept = [_without_lost(config, owners) for config in given]
     clusters = {cluster.name: cluster for config in kept for cluster in config.clusters}
     return Assembly(
+        services=tuple(config.service for config in given),
         nodes=(
             *_infrastructure(mesh),
             *_internal_listeners(kept),

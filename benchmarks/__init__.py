@@ -1,0 +1,1 @@
+"""Repeatable measurements; each module prints its figures as JSON."""

@@ -1,0 +1,142 @@
+"""One change costs one change: which resources are made again, and that nothing else is."""
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks import worlds
+from translators.compiler import Compiler
+from translators.ir.waypoint import Mesh, WaypointName
+from translators.resources.metadata import KubernetesObject
+from translators.wire import Resource, ResourceKey
+from translators.world import Change
+
+FIRST, SECOND = WaypointName("ns-0", "waypoint"), WaypointName("ns-1", "waypoint")
+WEB = "http|svc-3.ns-0.svc.cluster.local"
+
+
+def put(objects: Iterable[KubernetesObject]) -> list[Change]:
+    return [Change(found.key, found) for found in objects]
+
+
+@pytest.fixture
+def compiler() -> Compiler:
+    made = Compiler(Mesh())
+    made.apply(put(worlds.world(2, 5, 3, rules=2)))
+    made.resources(FIRST)
+    made.resources(SECOND)
+    return made
+
+
+def changed(compiler: Compiler, *objects: KubernetesObject) -> set[str]:
+    """Apply objects; the names of what the first waypoint's resources have anew."""
+    before = dict(compiler.resources(FIRST))
+    elsewhere = dict(compiler.resources(SECOND))
+    touched = compiler.apply(put(objects))
+    assert touched <= {FIRST}
+    assert same_objects(elsewhere, compiler.resources(SECOND))
+    after = compiler.resources(FIRST)
+    return {key.name for key, made in after.items() if before.get(key) is not made}
+
+
+def same_objects(before: dict[ResourceKey, Resource], after: dict[ResourceKey, Resource]) -> bool:
+    return before.keys() == after.keys() and all(after[key] is made for key, made in before.items())
+
+
+def test_route_changes_its_table(compiler: Compiler):
+    edited = worlds.route("ns-0", 3, 2, prefix="other")
+    assert changed(compiler, edited) == {f"inbound-vip|80|{WEB}"}
+
+
+def test_policy_changes_its_table(compiler: Compiler):
+    edited = worlds.policy("ns-0", 3, caller="other")
+    assert changed(compiler, edited) == {f"inbound-vip|80|{WEB}"}
+
+
+def test_endpoints_change_their_assignment(compiler: Compiler):
+    moved = list(worlds.slice_of("ns-0", 0, 3, 3, first=7))
+    assert changed(compiler, *moved) == {f"inbound-vip|80|{WEB}"}
+    assert {
+        key.type_url.name
+        for key, made in compiler.resources(FIRST).items()
+        if b"svc-3-9" in made.body or b"20.0.0.159" in made.body
+    } == {"ENDPOINT"}
+
+
+def test_new_service_changes_what_lists_services(compiler: Compiler):
+    assert changed(compiler, worlds.service("ns-0", 0, 9)) == {
+        "connect",
+        "main_internal",
+        "inbound-vip|80|http|svc-9.ns-0.svc.cluster.local",
+    }
+
+
+def test_equal_object_touches_nothing(compiler: Compiler):
+    assert compiler.apply(put([worlds.route("ns-0", 3, 2)])) == set()
+
+
+def test_change_that_means_nothing_changes_nothing(compiler: Compiler):
+    """Another generation of the same text: the object differs, what it means does not."""
+    assert changed(compiler, *worlds.slice_of("ns-0", 0, 3, 3)) == set()
+
+
+def test_waypoint_nobody_asked_for_is_not_compiled():
+    compiler = Compiler(Mesh())
+    assert compiler.apply(put(worlds.world(1, 2, 1))) == set()
+
+
+def test_steps_do_all_the_work_beforehand():
+    compiler = Compiler(Mesh())
+    compiler.apply(put(worlds.world(1, 3, 2)))
+    steps = sum(1 for _ in compiler.steps(FIRST))
+    assert steps >= len(compiler.resources(FIRST))
+    assert list(compiler.steps(FIRST)) == []
+
+
+def test_world_may_change_between_steps():
+    compiler = Compiler(Mesh())
+    compiler.apply(put(worlds.world(1, 3, 2)))
+    steps = compiler.steps(FIRST)
+    next(steps)
+    compiler.apply(put([worlds.route("ns-0", 0, 2, prefix="late")]))
+    for _ in steps:
+        pass
+    assert compiler.resources(FIRST) == fresh(compiler, worlds.route("ns-0", 0, 2, prefix="late"))
+
+
+def fresh(_: Compiler, *extra: KubernetesObject) -> dict[ResourceKey, Resource]:
+    other = Compiler(Mesh())
+    other.apply(put([*worlds.world(1, 3, 2), *extra]))
+    return dict(other.resources(FIRST))
+
+
+EDITS = [
+    worlds.service("ns-0", 0, 3),
+    worlds.route("ns-0", 1, 3, prefix="x"),
+    worlds.route("ns-0", 1, 1),
+    worlds.policy("ns-0", 2, caller="y"),
+    *worlds.slice_of("ns-0", 0, 0, 2, first=4),
+    *worlds.namespace("ns-0", 0, 1, 1, 1),
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(EDITS), st.booleans(), st.booleans()), max_size=12))
+def test_incremental_result_equals_a_full_one(edits):
+    """Whatever changes in whatever order, looked at or not in between: the bytes are the same."""
+    start = list(worlds.world(1, 3, 2))
+    incremental, state = Compiler(Mesh()), {found.key: found for found in start}
+    incremental.apply(put(start))
+    for edit, present, look in edits:
+        incremental.apply([Change(edit.key, edit if present else None)])
+        state.pop(edit.key, None)
+        if present:
+            state[edit.key] = edit
+        if look:
+            incremental.resources(FIRST)
+    whole = Compiler(Mesh())
+    whole.apply(put(state.values()))
+    assert dict(incremental.resources(FIRST)) == dict(whole.resources(FIRST))
+    assert incremental.conditions() == whole.conditions()
