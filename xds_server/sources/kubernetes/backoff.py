@@ -20,7 +20,7 @@ def delay(failures: int, chance: float, retry_after: float = 0.0) -> float:
 class Pace:
     """Keeps requests that repeat failed ones apart, over all kinds of one server."""
 
-    def __init__(self, interval: float = 0.25) -> None:
+    def __init__(self, interval: float = 0.5) -> None:
         self._interval = interval
         self._free_at = 0.0
 

@@ -107,7 +107,8 @@ class Follower:
         self._replica = Replica(resource)
         self._state = start(resource.versions).state
         self._heard_at: float | None = None
-        # Of the watch under way:
+        # Of the request under way:
+        self._session = 0
         self._revision = ""
         self._is_listing = False
         self._events = 0
@@ -126,14 +127,16 @@ class Follower:
         name, reason = self.resource.name, self._state.reason
         match self._state.health:
             case Health.ABSENT:
-                fix = "Install its CRD if you need it."
+                what, fix = "is not installed", "Install its CRD if you need it."
             case Health.FORBIDDEN:
+                what = f"may not be read: {reason}"
                 fix = f"Grant our service account list and watch on {name}."
             case Health.FAILING:
-                fix = "What was last seen stays in use."
+                what = f"can't be followed: {reason}"
+                fix = "What was last seen of it stays in use."
             case Health.STARTING | Health.CURRENT:
                 return self._replica.problems()
-        return [SourceProblem(name, 0, None, "", reason, fix), *self._replica.problems()]
+        return [SourceProblem(name, 0, None, "", what, fix), *self._replica.problems()]
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -156,13 +159,16 @@ class Follower:
 
     async def _wait(self, step: Step) -> None:
         if step.renew:
-            await self._transport.log_out()
+            await self._transport.log_out(self._session)
         if step.state.health is not Health.FAILING or not step.wait:
             await asyncio.sleep(step.wait)
-        elif not await self._transport.recovery(step.wait):
-            await asyncio.sleep(self._pace.reserve(time.monotonic()))
+        elif not await self._transport.recovery(step.wait) and (
+            self._transport.is_down or step.state.failures > 1
+        ):
+            await self._transport.recovery(self._pace.reserve(time.monotonic()))
 
     async def _ask(self, request: Request) -> Outcome:
+        self._session = self._transport.session
         match request:
             case PagedList():
                 return await self._read_page(request)

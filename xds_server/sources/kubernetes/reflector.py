@@ -253,7 +253,7 @@ def _try_next_version(state: State, no: Refusal, chance: float) -> Step:
     if state.version:
         return _again(state)
     rounds = state.rounds_absent + 1
-    absent = replace(state, rounds_absent=rounds, health=Health.ABSENT, reason="is not installed")
+    absent = replace(state, rounds_absent=rounds, health=Health.ABSENT, reason="")
     return _again(absent, delay(rounds, chance, no.retry_after))
 
 

@@ -51,7 +51,7 @@ class KubernetesSource:
                 for follower in self._followers:
                     tasks.create_task(follower.run(), name=f"follow {follower.resource.name}")
         finally:
-            await self._transport.log_out()
+            await self._transport.log_out(self._transport.session)
 
     def _follower(self, resource: Resource, pace: Pace, loading: "_Loading") -> Follower:
         return Follower(

@@ -59,8 +59,9 @@ class Transport:
     def __init__(self, login: "Login") -> None:
         self._login = login
         self._client: ApiClient | None = None
+        self.session = 0  # how often the credentials were forgotten so far
         self._logging_in = asyncio.Lock()
-        self._is_down = False
+        self.is_down = False  # the last request did not get through, or got an answer of 5xx
         self._recovered = asyncio.Event()
 
     async def log_in(self) -> "ApiClient":
@@ -70,12 +71,16 @@ class Transport:
                 self._client = await self._login()
             return self._client
 
-    async def log_out(self) -> None:
-        """Forget the credentials: the next request reads them anew.
+    async def log_out(self, session: int) -> None:
+        """Forget the credentials of that session: the next request reads them anew.
 
-        What is under way ends with a ``TransportError``.
+        What is under way with them ends with a ``TransportError``. Of many who ask for it, because
+        all were refused at once, only the first is heard.
         """
         async with self._logging_in:
+            if session != self.session:
+                return
+            self.session += 1
             client, self._client = self._client, None
         if client is not None:
             await client.close()  # type: ignore[no-untyped-call]
@@ -96,20 +101,19 @@ class Transport:
             async with _translated(within):
                 raw = await self._request(path, query)
         except TransportError:
-            self._is_down = True
-            self._recovered.clear()
+            self.is_down = True
             raise
-        self._tell_recovery()
+        self._note_answer(raw.status)
         try:
             yield Response(raw)
         finally:
             raw.close()
 
-    def _tell_recovery(self) -> None:
-        if self._is_down:
-            self._is_down = False
-            self._recovered.set()
-            self._recovered.clear()
+    def _note_answer(self, status: int) -> None:
+        if self.is_down and status < 500:
+            self._recovered.set()  # for those who wait now,
+            self._recovered.clear()  # not for those who will
+        self.is_down = status >= 500
 
     async def _request(self, path: str, query: Mapping[str, str]) -> aiohttp.ClientResponse:
         client = await self.log_in()
