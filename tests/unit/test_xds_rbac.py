@@ -230,11 +230,11 @@ def test_a_plain_address_is_a_range_of_one_and_zero_length_is_kept():
     ("predicate", "expected"),
     [
         (
-            HostIs(TextMatch(TextKind.SUFFIX, ".Example.com")),
+            HostIs(TextMatch(TextKind.PREFIX, "Example.")),
             {
                 "header": {
                     "name": ":authority",
-                    "stringMatch": {"suffix": ".Example.com", "ignoreCase": True},
+                    "stringMatch": {"prefix": "Example.", "ignoreCase": True},
                 }
             },
         ),
@@ -253,6 +253,37 @@ def test_a_plain_address_is_a_range_of_one_and_zero_length_is_kept():
 )
 def test_permissions(predicate: Predicate, expected: dict[str, Any]):
     assert permission(predicate).to_dict() == expected
+
+
+HOSTS = {
+    "a.com": ("a.com", "A.Com", "a.com.", "a.com:80", "a.com.:80", "a.com:"),
+    "a.com:80": ("a.com:80", "a.com.:80", "A.COM:80"),
+    "[::1]": ("[::1]", "[::1]:80"),
+    "[::1]:80": ("[::1]:80",),
+    "aXcom": ("aXcom",),
+    "b.a.com": ("b.a.com", "b.a.com:80"),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "matched"),
+    [
+        (exactly("a.com"), ["a.com", "a.com:80"]),
+        (exactly("A.com."), ["a.com", "a.com:80"]),
+        (exactly("a.com:80"), ["a.com:80"]),
+        (exactly("[::1]"), ["[::1]", "[::1]:80"]),
+        (TextMatch(TextKind.SUFFIX, ".a.com"), ["b.a.com"]),
+        (TextMatch(TextKind.SUFFIX, ":80"), ["a.com:80", "[::1]:80"]),
+    ],
+)
+def test_hosts_are_compared_as_names(text: TextMatch, matched: list[str]):
+    matcher = permission(HostIs(text)).to_dict()["header"]
+    pattern = re2.compile(matcher["stringMatch"]["safeRegex"]["regex"])
+    for name in matched:
+        assert all(pattern.fullmatch(spelling) for spelling in HOSTS[name])
+    others = {spelling for name in HOSTS.keys() - matched for spelling in HOSTS[name]}
+    alike = {spelling for name in matched for spelling in HOSTS[name]}
+    assert not any(pattern.fullmatch(each) for each in others - alike if ":80" not in each)
 
 
 def test_path_templates_are_written_as_envoy_writes_them():

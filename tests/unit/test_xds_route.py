@@ -67,7 +67,15 @@ def test_policy_stands_on_the_virtual_host_and_on_no_route():
     node = table(route(cors=cors), authorization=Authorization(allow=()))
     host = virtual_host(node)
     assert list(host["typedPerFilterConfig"]) == [Filter.ALLOW]
-    assert [list(each["typedPerFilterConfig"]) for each in host["routes"]] == [[Filter.CORS]]
+    armed = [list(each.get("typedPerFilterConfig", ())) for each in host["routes"]]
+    assert armed == [[], [], [Filter.CORS]]
+
+
+def test_ambiguous_requests_are_refused_before_any_route_of_a_guarded_host():
+    guarded = virtual_host(table(route(), authorization=Authorization(allow=())))
+    refused = [each["directResponse"]["status"] for each in guarded["routes"][:2]]
+    assert refused == [400, 400]
+    assert len(virtual_host(table(route()))["routes"]) == len(guarded["routes"]) - 2
 
 
 def test_what_no_route_matches_is_a_route_too_so_that_policy_guards_it():

@@ -24,6 +24,7 @@ from translators.ir.authorization import (
     TextKind,
     TextMatch,
 )
+from translators.ir.host import split_host
 from translators.ir.predicate import EVERYTHING, NOTHING, all_of, any_of
 from translators.ir.waypoint import Mesh
 
@@ -124,7 +125,10 @@ def _destination_ip(_: Scope, value: str) -> Predicate:
 
 
 def _host(_: Scope, value: str) -> Predicate:
-    return HostIs(wildcard(value, ignore_case=True))
+    text = wildcard(value, ignore_case=True)
+    if text.kind is not TextKind.PRESENT and split_host(text.value) == ("", ""):
+        raise UnusableValue(f"{value!r} names neither a host nor a port")
+    return HostIs(text)
 
 
 def _method(_: Scope, value: str) -> Predicate:
@@ -193,6 +197,8 @@ def header_field(key: str) -> Field | None:
     name = key.removeprefix("request.headers[").removesuffix("]")
     if f"request.headers[{name}]" != key or not name or "[" in name or "]" in name:
         return None
+    if name.lower() in ("host", ":authority"):
+        return OPERATIONS["hosts"]
     return Field(lambda _, value: HeaderIs(name.lower(), wildcard(value)), http=True)
 
 

@@ -104,7 +104,14 @@ class _RuleReader:
         any_value = any_of(
             self.value(meaning, value, doubt, f"{path}[{i}]") for i, value in enumerate(wanted)
         )
-        return _without(any_value) if negative else any_value
+        return self.without(any_value) if negative else any_value
+
+    def without(self, predicate: Predicate) -> Predicate:
+        """The opposite. An ALLOW rule about a peer's identity still demands that there is one."""
+        opposite = negate(predicate)
+        if self.allows and _is_about_peer(predicate):
+            return all_of((_ANY_PEER, opposite))
+        return opposite
 
     def value(self, meaning: Field, value: str, doubt: Predicate, path: str) -> Predicate:
         try:
@@ -112,12 +119,6 @@ class _RuleReader:
         except UnusableValue as problem:
             self.problems.append((path, str(problem)))
             return doubt
-
-
-def _without(predicate: Predicate) -> Predicate:
-    """The opposite; what is said of a peer's identity still demands that there is one."""
-    opposite = negate(predicate)
-    return all_of((_ANY_PEER, opposite)) if _is_about_peer(predicate) else opposite
 
 
 def _is_about_peer(predicate: Predicate) -> bool:

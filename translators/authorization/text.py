@@ -21,7 +21,12 @@ def wildcard(value: str, *, ignore_case: bool = False) -> TextMatch:
 
 
 def path(value: str) -> TextMatch:
-    """Read a path: a wildcard text, or a template with ``{*}`` and ``{**}``."""
+    """Read a path: a wildcard text, or a template with ``{*}`` and ``{**}``.
+
+    Paths are compared without query, fragment and parameters of segments, so none can be asked for.
+    """
+    if not {"?", "#", ";"}.isdisjoint(value):
+        raise UnusableValue(f"{value!r}: paths are compared without '?', '#', ';' and what follows")
     if "{" not in value and "}" not in value:
         return wildcard(value)
     bare = value.replace("{**}", "").replace("{*}", "")

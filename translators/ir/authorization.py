@@ -112,7 +112,11 @@ class SniIs:
 
 @dataclass(frozen=True, slots=True)
 class HostIs:
-    """The request's authority, without regard to case."""
+    """The host that the request is for, without regard to case or to a dot at its end.
+
+    The port that the request names counts only if the text names one too. A prefix is compared
+    with host and port as they stand.
+    """
 
     text: TextMatch
 
@@ -126,14 +130,18 @@ class MethodIs:
 
 @dataclass(frozen=True, slots=True)
 class PathIs:
-    """The request's path after normalisation, without its query."""
+    """The request's path after normalisation, without its query and its segments' parameters."""
 
     text: TextMatch
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderIs:
-    """A request header, by its lower-case name."""
+    """A request header, by its lower-case name.
+
+    Of a header that comes several times any value will do, so that nobody gets around a DENY rule
+    by adding another one; the opposite means that no value is such a text.
+    """
 
     name: str
     text: TextMatch

@@ -15,7 +15,7 @@ from translators.ir.authorization import (
     AuthzRule,
     DestinationIp,
     DestinationPort,
-    HostIs,
+    HeaderIs,
     Not,
     Predicate,
     TextKind,
@@ -63,4 +63,6 @@ def _of_authority(predicate: Predicate, authorities: Sequence[str]) -> Predicate
 
 
 def _one_of(authorities: Iterable[str]) -> Predicate:
-    return AnyOf(tuple(HostIs(TextMatch(TextKind.EXACT, each)) for each in authorities))
+    return AnyOf(
+        tuple(HeaderIs(":authority", TextMatch(TextKind.EXACT, each)) for each in authorities)
+    )

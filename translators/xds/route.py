@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from envoy_data_plane.envoy.config.route.v3 import Decorator, RouteConfiguration, VirtualHost
 from envoy_data_plane.envoy.config.route.v3 import Route as EnvoyRoute
 
+from translators.ir.authorization import OPEN
 from translators.ir.route import DirectResponse, Forward, Route, RouteMatch, RouteTable
 from translators.xds.action import clusters_of, route_action
+from translators.xds.ambiguity import refuse_ambiguous
 from translators.xds.filters.cors import armed_cors
 from translators.xds.filters.menu import Armed, per_filter_config
 from translators.xds.filters.rbac import armed_rbac
@@ -30,7 +32,7 @@ def route_table(node: RouteTable) -> RouteConfiguration:
     everything = VirtualHost(
         name=f"inbound|http|{node.port}",
         domains=["*"],
-        routes=[_route(node, route) for route in _complete(node.routes)],
+        routes=[*_guard(node), *(_route(node, route) for route in _complete(node.routes))],
         request_headers_to_remove=[SOURCE_HEADER],
         typed_per_filter_config=per_filter_config(armed_rbac(node.authorization)),
         metadata=provenance(node.origins),
@@ -39,6 +41,8 @@ def route_table(node: RouteTable) -> RouteConfiguration:
         name=node.name,
         virtual_hosts=[everything],
         validate_clusters=False,
+        # Servers route by segments without their parameters: so do routes and policies.
+        ignore_path_parameters_in_path_matching=True,
         max_direct_response_body_size_bytes=_MAX_BODY_BYTES,
     )
 
@@ -47,6 +51,12 @@ def table_clusters(node: RouteTable) -> tuple[str, ...]:
     """The clusters that the table's routes lead to, each once."""
     named = (cluster for route in node.routes for cluster in clusters_of(route.action))
     return tuple(dict.fromkeys(named))
+
+
+def _guard(table: RouteTable) -> Iterator[EnvoyRoute]:
+    """What must not reach a destination whose policies it could get around."""
+    if table.authorization != OPEN:
+        yield from refuse_ambiguous()
 
 
 def _complete(routes: tuple[Route, ...]) -> Iterator[Route]:
