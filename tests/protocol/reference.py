@@ -7,13 +7,13 @@ of a refused response may be applied, but their versions are not recorded.
 from collections import deque
 from dataclasses import dataclass, field
 
-from tests.protocol.worlds import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from tests.protocol.worlds import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE
 from translators.wire.discovery import DeltaRequest, RequestError, SotwRequest
 from translators.wire.resource import Resource, TypeUrl
 from xds_server.protocol import Response
 
 _WORDS = {CLUSTER: "cluster(s)", LISTENER: "listener(s)"}
-ALL_OR_NOTHING = (ENDPOINT, ROUTE)
+ALL_OR_NOTHING = (ENDPOINT, EXTENSION, ROUTE)
 
 
 def is_bad(resource: Resource) -> bool:

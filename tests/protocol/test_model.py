@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 
 from tests.protocol.reference import Client, DeltaClient, Interest, SotwClient, is_bad
-from tests.protocol.worlds import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, key
+from tests.protocol.worlds import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, SECRET, key
 from translators.wire.resource import Resource, ResourceKey, TypeUrl
 from translators.wire.snapshot import Snapshot
 from xds_server.protocol import (
@@ -192,7 +192,8 @@ class _Model(RuleBasedStateMachine):
         for resource in response.resources:
             assert (resource.key, resource.version) not in self.refused, "P6: refused, sent again"
         if self.session_class is DeltaSession:
-            assert not (response.type_url in (ENDPOINT, ROUTE) and len(response.resources) > 1)
+            singly = response.type_url in (ENDPOINT, EXTENSION, ROUTE)
+            assert not (singly and len(response.resources) > 1)
             assert not (response.type_url == SECRET and response.removed)
             for resource in response.resources:
                 self._check_requirements(resource)

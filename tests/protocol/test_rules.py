@@ -5,6 +5,7 @@ import pytest
 from tests.protocol.worlds import (
     CLUSTER,
     ENDPOINT,
+    EXTENSION,
     LISTENER,
     ROUTE,
     SECRET,
@@ -308,7 +309,7 @@ def test_p17_additions_in_order_removals_last_and_in_reverse() -> None:
     assert [t for t, _ in sent(settle(session, drain(session)))] == list(TypeUrl)
     session.update(EMPTY, None)
     removed = [TypeUrl(r.type_url) for r in drain(session)]
-    assert removed == [ROUTE, LISTENER, ENDPOINT, CLUSTER]
+    assert removed == [ROUTE, EXTENSION, LISTENER, ENDPOINT, CLUSTER]
 
 
 def test_p17_a_cluster_goes_after_the_route_that_used_it_was_replaced() -> None:

@@ -6,7 +6,7 @@ from translators.wire.resource import Resource, ResourceKey, TypeUrl
 from translators.wire.snapshot import Snapshot
 from xds_server.protocol import DeltaSession, Response, SotwSession
 
-SECRET, CLUSTER, ENDPOINT, LISTENER, ROUTE = TypeUrl
+SECRET, CLUSTER, ENDPOINT, LISTENER, EXTENSION, ROUTE = TypeUrl
 
 
 def key(type_url: TypeUrl, name: str) -> ResourceKey:

@@ -33,6 +33,7 @@ _SECTIONS = {
     TypeUrl.LISTENER: _Section(
         "ListenersConfigDump", "dynamic_listeners", "listener", "active_state"
     ),
+    TypeUrl.EXTENSION: _Section("EcdsConfigDump", "ecds_filters", "ecds_filter"),
     TypeUrl.ROUTE: _Section("RoutesConfigDump", "dynamic_route_configs", "route_config"),
     TypeUrl.SECRET: _Section("SecretsConfigDump", "dynamic_active_secrets", "secret"),
 }

@@ -10,8 +10,8 @@ from xds_server.protocol.events import Acknowledged, Rejected
 from xds_server.protocol.session import ROOT_TYPES, Session
 from xds_server.protocol.subscription import WILDCARD
 
-# Envoy refuses a whole RDS or EDS response for one bad resource, so each gets its own.
-_SENT_SINGLY = frozenset({TypeUrl.ENDPOINT, TypeUrl.ROUTE})
+# Envoy refuses a whole RDS, EDS or ECDS response for one bad resource, so each gets its own.
+_SENT_SINGLY = frozenset({TypeUrl.ENDPOINT, TypeUrl.EXTENSION, TypeUrl.ROUTE})
 
 
 class DeltaSession(Session):

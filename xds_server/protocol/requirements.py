@@ -14,7 +14,11 @@ _POSITION = {type_url: position for position, type_url in enumerate(TypeUrl)}
 
 # A client learns the names of these from the resources of those, so a name that it does not ask
 # for yet may still come. Envoy asks before it acknowledges the listener that brought the name.
-_NAMED_BY = {TypeUrl.ROUTE: TypeUrl.LISTENER, TypeUrl.ENDPOINT: TypeUrl.CLUSTER}
+_NAMED_BY = {
+    TypeUrl.ROUTE: TypeUrl.LISTENER,
+    TypeUrl.EXTENSION: TypeUrl.LISTENER,
+    TypeUrl.ENDPOINT: TypeUrl.CLUSTER,
+}
 
 
 class Requirements:

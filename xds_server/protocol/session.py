@@ -205,9 +205,9 @@ class Session(ABC):
         return self._send(channel, (), tuple(channel.gone))
 
     def _may_remove(self, channel: Channel) -> bool:
-        """A cluster or listener goes when no listener or route may still come to refer to it."""
-        users = (self._channels[TypeUrl.LISTENER], self._channels[TypeUrl.ROUTE])
-        return not channel.flights and all(user.settled() for user in users)
+        """A cluster or listener goes when nothing that may refer to it can still come."""
+        users = (TypeUrl.LISTENER, TypeUrl.EXTENSION, TypeUrl.ROUTE)
+        return not channel.flights and all(self._channels[user].settled() for user in users)
 
     def _due(self, channel: Channel, name: str, snapshot: Snapshot) -> Resource | None:
         """The resource to send under this name now; takes note of what is gone or has to wait."""
