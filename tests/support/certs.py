@@ -4,18 +4,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from xds_server.demo.ztunnel import SvidFiles
-from xds_server.identity.authority import create_authority
+from xds_server.identity.authority import Authority, create_authority
 from xds_server.identity.spiffe import SpiffeId
 
 
 class CertFolder:
-    """A fresh authority whose root lies in ``root``, and the SVIDs that it has issued."""
+    """An authority whose root lies in ``root``, and the SVIDs that it has issued.
 
-    def __init__(self, folder: Path) -> None:
+    The authority is a fresh one unless one is given.
+    """
+
+    def __init__(self, folder: Path, authority: Authority | None = None) -> None:
         self._folder = folder
         self._issued: dict[SpiffeId, SvidFiles] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        self.authority = create_authority(datetime.now(UTC))
+        self.authority = authority or create_authority(datetime.now(UTC))
         self.root = folder / "root.pem"
         self.root.write_bytes(self.authority.trust_bundle())
 

@@ -1,0 +1,129 @@
+"""What can be looked at: Envoy's own dump, ours, and that neither shows too much."""
+
+import json
+import urllib.request
+from asyncio import to_thread
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tests.support.hbone import ConnectRefusedError
+from tests.support.mesh import Mesh
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+# Where a dump has the resources of a type: the list, and the resource's name inside an entry.
+_LISTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "dynamic_listeners": lambda entry: entry["name"],
+    "dynamic_active_clusters": lambda entry: entry["cluster"]["name"],
+    "dynamic_route_configs": lambda entry: entry["route_config"]["name"],
+    "dynamic_endpoint_configs": lambda entry: entry["endpoint_config"]["cluster_name"],
+    "dynamic_active_secrets": lambda entry: entry["name"],
+}
+
+
+async def our_dump(mesh: Mesh) -> Any:
+    """The control plane's dump of a waypoint, as JSON values."""
+    return json.loads(await ask(mesh, f"/config_dump?waypoint={mesh.name}"))
+
+
+async def ask(mesh: Mesh, path: str) -> bytes:
+    """A page of the control plane's admin port."""
+
+    def fetch() -> bytes:
+        with urllib.request.urlopen(f"http://{mesh.plane.addresses.admin}{path}") as answer:
+            body: bytes = answer.read()
+            return body
+
+    return await to_thread(fetch)
+
+
+def entries(dump: Any) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """List, name and entry of every resource of a dump that came by xDS."""
+    for section in dump["configs"]:
+        for kind, name_of in _LISTS.items():
+            for entry in section.get(kind, ()):
+                yield kind, name_of(entry), entry
+
+
+def by_name(dump: Any) -> dict[str, dict[str, str | None]]:
+    """The versions of all resources of a dump, by list and name."""
+    versions: dict[str, dict[str, str | None]] = {}
+    for kind, name, entry in entries(dump):
+        held = entry.get("active_state", entry)
+        versions.setdefault(kind, {})[name] = held.get("version_info")
+    return versions
+
+
+async def test_envoy_holds_exactly_what_our_dump_says(mesh: Mesh) -> None:
+    web = mesh.offer("viewed")
+    await mesh.put("viewed", web.manifest)
+    ours, envoys = await our_dump(mesh), await mesh.envoy.config_dump()
+    wanted, held = by_name(ours), by_name(envoys)
+    # Envoy tells no versions of endpoints, and has some for clusters that get none from us.
+    endpoints = wanted.pop("dynamic_endpoint_configs")
+    assert endpoints.keys() <= held.pop("dynamic_endpoint_configs").keys()
+    assert held == wanted
+    assert {entry["client_status"] for _, _, entry in entries(ours)} == {"ACKED"}
+    listeners = {name for kind, name, _ in entries(envoys) if kind == "dynamic_listeners"}
+    assert listeners == {
+        *("connect_terminate", "connect_originate", "main_internal", "main_internal_sniff")
+    }
+
+
+async def test_syncz_lists_the_waypoint_as_synced(mesh: Mesh) -> None:
+    [proxy] = [
+        entry
+        for entry in json.loads(await ask(mesh, "/syncz"))
+        if entry["waypoint"] == str(mesh.name)
+    ]
+    assert proxy["synced"]
+    assert proxy["protocol"] == "delta"
+
+
+async def test_no_dump_shows_a_private_key(mesh: Mesh) -> None:
+    for dump in (await ask(mesh, f"/config_dump?waypoint={mesh.name}"), await _raw(mesh)):
+        assert b"PRIVATE KEY" not in dump
+        # Base64 of "-----BEGIN", which is how JSON has bytes.
+        certificates = json.dumps(json.loads(dump)).count("LS0tLS1CRUdJTi")
+        keys = [entry for entry in _private_keys(json.loads(dump)) if not _is_redacted(entry)]
+        assert (keys, certificates > 0) == ([], True)
+
+
+async def _raw(mesh: Mesh) -> bytes:
+    return await mesh.envoy.get("/config_dump")
+
+
+def _private_keys(value: Any) -> Iterator[Any]:
+    """Every value of a private_key field."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _private_keys(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if name in ("private_key", "privateKey"):
+                yield item
+            yield from _private_keys(item)
+
+
+def _is_redacted(key: Any) -> bool:
+    # W3JlZGFjdGVkXQ== is Envoy's "[redacted]".
+    return set(key.values()) <= {"[redacted]", "W3JlZGFjdGVkXQ=="}
+
+
+async def test_a_waypoint_knows_only_its_own_services(mesh: Mesh, bank: Mesh) -> None:
+    mine, theirs = mesh.offer("mine"), bank.offer("theirs", {"pod": "plain"})
+    await mesh.put("mine", mine.manifest)
+    await bank.put("theirs", theirs.manifest)
+    assert (await bank.get(theirs.http)).status == 200
+    assert (await mesh.get(mine.http)).status == 200
+    for waypoint, foreign in ((mesh, theirs), (bank, mine)):
+        with pytest.raises(ConnectRefusedError) as refusal:
+            await waypoint.tunnel(foreign.http)
+        assert refusal.value.status == 404
+    for waypoint, other in ((mesh, "bank"), (bank, "demo")):
+        for dump in (await waypoint.envoy.config_dump(), await our_dump(waypoint)):
+            names = {name for _, name, _ in entries(dump)}
+            assert names
+            assert not [name for name in names if f".{other}.svc" in name]
