@@ -225,6 +225,18 @@ def test_a_watch_that_was_alive_starts_the_waits_anew() -> None:
     assert after(tired, WatchEnd(Breakdown("reset"), "9", was_alive=True)).wait < 1
 
 
+def test_a_watch_that_sends_nonsense_is_not_resumed_where_it_would_send_it_again() -> None:
+    assert after(watching(), failed_watch(Breakdown("reset"))).request == Watch("v1", "7")
+    nonsense = Breakdown("no JSON", is_nonsense=True)
+    assert after(watching(), failed_watch(nonsense)).request == StreamedList("v1")
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_server_that_is_busy_may_well_know_streamed_lists(status: int) -> None:
+    step = after(start(VERSIONS), failed_watch(Refusal(status, "busy"), ""))
+    assert step.request == StreamedList("v1")
+
+
 def test_watches_that_end_at_once_are_a_failure() -> None:
     step = after(watching(), failed_watch(Closing()))
     assert step.wait > 0
@@ -238,7 +250,7 @@ _refusals = st.builds(
     st.sampled_from([0.0, 0.0, 5.0, 1e9]),
     st.booleans(),
 )
-_breakdowns = st.builds(Breakdown, st.just("reset"), st.booleans())
+_breakdowns = st.builds(Breakdown, st.just("reset"), st.booleans(), st.booleans())
 _bad_ends = st.builds(
     WatchEnd,
     st.one_of(_refusals, _breakdowns, st.builds(Silence), st.builds(Closing)),

@@ -319,8 +319,19 @@ def _refusal(response: Response, status: Status) -> Refusal:
 def _said_no(code: int, status: Status, retry_after: float) -> Refusal:
     reason = status.message or status.reason or f"is refused with status {code}"
     wait = max(retry_after, status.retry_after)
-    return Refusal(code, reason[:512], wait, status.is_from_the_future)
+    return Refusal(code, _one_line(reason), wait, status.is_from_the_future)
 
 
 def _breakdown(error: TransportError | Unreadable) -> Breakdown:
-    return Breakdown(str(error)[:512], getattr(error, "is_untrusted", False))
+    match error:
+        case TransportError():
+            return Breakdown(_one_line(str(error)), is_untrusted=error.is_untrusted)
+        case Unreadable():
+            return Breakdown(_one_line(str(error)), is_nonsense=True)
+        case _:
+            assert_never(error)
+
+
+def _one_line(text: str) -> str:
+    """What a server said, as people can bear it."""
+    return " ".join(text.split())[:512]

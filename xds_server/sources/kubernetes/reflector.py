@@ -73,10 +73,15 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """There was no answer that makes sense; ``is_untrusted``: its certificate was not good."""
+    """There was no answer that makes sense.
+
+    ``is_untrusted``: the server's certificate was not good. ``is_nonsense``: bytes came that are
+    not what the API promises, and may come again.
+    """
 
     reason: str
     is_untrusted: bool = False
+    is_nonsense: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +237,7 @@ def _after_refusal(state: State, request: Request, no: Refusal, chance: float) -
             return replace(step, renew=True)
         case 403:
             return _fail(state, Health.FORBIDDEN, no.reason, chance, no.retry_after)
-        case 429:
+        case 429 | 502 | 503 | 504 if not no.is_from_the_future:
             return _fail(state, Health.FAILING, no.reason, chance, no.retry_after)
         case 410:
             return _list_anew(state, request, no, chance)
@@ -273,6 +278,8 @@ def _list_anew(state: State, request: Request, no: Refusal, chance: float) -> St
 def _after_breakdown(state: State, breakdown: Breakdown, chance: float) -> Step:
     if state.failures > 0:  # a second time: perhaps it is the streamed list that breaks it
         state = _without_streaming(state)
+    if breakdown.is_nonsense:
+        state = replace(state, revision="")
     step = _fail(state, Health.FAILING, breakdown.reason, chance)
     return replace(step, renew=breakdown.is_untrusted)
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from xds_server.sources.kubernetes.login import Login
 
-BODY_BYTES = 256 * 1024 * 1024  # a list; a page of 250 objects seldom has more than some MiB
+LIST_BYTES = 256 * 1024 * 1024  # a page of 250 objects seldom has more than some MiB
+ERROR_BYTES = 1024 * 1024
 
 _CONNECT_S = 10.0
 
@@ -44,11 +45,12 @@ class Response:
 
     async def body(self, within: float) -> bytes:
         """All of the body; each part must come ``within`` so long. Raises ``TransportError``."""
+        limit = LIST_BYTES if self.status == 200 else ERROR_BYTES
         parts, size = [], 0
         while part := await self.chunk(within):
             size += len(part)
-            if size > BODY_BYTES:
-                raise TransportError(f"answers with more than {BODY_BYTES // 1024**2} MiB")
+            if size > limit:
+                raise TransportError(f"answers {self.status} with more than {limit} bytes")
             parts.append(part)
         return b"".join(parts)
 
