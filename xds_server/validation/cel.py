@@ -34,9 +34,15 @@ class CelEngine:
             extensions=[ext_strings.ExtStrings()],
             functions=_declare_functions(cel),
         )
+        self._compiled: dict[str, RuleCheck] = {}
 
     def compile(self, rule: str) -> RuleCheck:
-        """See ``RuleEngine``."""
+        """See ``RuleEngine``. A rule is compiled once: many fields share the same few."""
+        if rule not in self._compiled:
+            self._compiled[rule] = self._compile(rule)
+        return self._compiled[rule]
+
+    def _compile(self, rule: str) -> RuleCheck:
         try:
             expression = self._environment.compile(rule)
         except RuntimeError as error:
