@@ -29,15 +29,17 @@ def bootstrap_of(resources: Iterable[tuple[str, Message]]) -> Json:
     for type_url, message in resources:
         given[str(type_url)].append(message.to_dict())
     routes = {table["name"]: table for table in given[TypeUrl.ROUTE]}
+    extensions = {each["name"]: each for each in given[TypeUrl.EXTENSION]}
     endpoints = {each["clusterName"]: each for each in given[TypeUrl.ENDPOINT]}
     secrets = {each["name"]: each for each in (*_made_up_secrets(), *given[TypeUrl.SECRET])}
     clusters = [_static_cluster(cluster, endpoints) for cluster in given[TypeUrl.CLUSTER]]
+    listeners = given[TypeUrl.LISTENER]
     return {
         "bootstrapExtensions": [internal_listeners().to_dict()],
         "layeredRuntime": runtime().to_dict(),
         "staticResources": {
-            "listeners": [_inlined(listener, routes) for listener in given[TypeUrl.LISTENER]],
-            "clusters": [_inlined(cluster, routes) for cluster in clusters],
+            "listeners": [_inlined(listener, routes, extensions) for listener in listeners],
+            "clusters": [_inlined(cluster, routes, extensions) for cluster in clusters],
             "secrets": list(secrets.values()),
         },
     }
@@ -52,20 +54,23 @@ def _static_cluster(cluster: Json, endpoints: Mapping[str, Json]) -> Json:
     return {**kept, "type": "STATIC", "loadAssignment": assignment}
 
 
-def _inlined(value: Any, routes: Mapping[str, Json]) -> Any:
-    """The JSON with route tables in place of RDS, and static secrets in place of SDS."""
+def _inlined(value: Any, routes: Mapping[str, Json], extensions: Mapping[str, Json]) -> Any:
+    """The JSON with the things themselves in place of RDS, SDS and ECDS."""
     if isinstance(value, list):
-        return [_inlined(item, routes) for item in value]
+        return [_inlined(item, routes, extensions) for item in value]
     if not isinstance(value, dict):
         return value
     inlined = {
-        key: _inlined(item, routes)
+        key: _inlined(item, routes, extensions)
         for key, item in value.items()
-        if key not in ("rds", "sdsConfig")
+        if key not in ("rds", "sdsConfig", "configDiscovery")
     }
     if "rds" in value:
         name = value["rds"]["routeConfigName"]
         inlined["routeConfig"] = routes.get(name, {"name": name})
+    if "configDiscovery" in value:
+        default = {"typedConfig": value["configDiscovery"]["defaultConfig"]}
+        inlined["typedConfig"] = extensions.get(value["name"], default)["typedConfig"]
     return inlined
 
 

@@ -32,6 +32,7 @@ from translators.ir.listener import (
 from translators.wire import ResourceKey, TypeUrl
 from translators.xds import render, resource
 from translators.xds.connect_policy import on_connect
+from translators.xds.filters.ext_authz import CUSTOM_FILTERS
 from translators.xds.filters.menu import Filter
 
 HTTP = HttpChain("http|a.shop", "a.shop", 80)
@@ -99,8 +100,8 @@ def test_only_members_of_the_trust_domains_get_in_and_no_session_is_resumed():
 def test_identity_is_known_before_rbac_reads_it():
     manager = config_of(terminate()["filterChains"][0])
     names = [each["name"] for each in manager["httpFilters"]]
-    rbac = (Filter.AUDIT, Filter.DENY, Filter.ALLOW)
-    assert names == ["connect_authority", *rbac, "connect_destination", Filter.ROUTER]
+    guards = (*CUSTOM_FILTERS, Filter.AUDIT, Filter.DENY, Filter.ALLOW)
+    assert names == ["connect_authority", *guards, "connect_destination", Filter.ROUTER]
 
 
 def test_routes_are_looked_for_once_more_when_the_client_is_known():

@@ -1,6 +1,8 @@
 """The model between Kubernetes and Envoy: frozen values that know neither."""
 
+from translators.ir.authentication import TokenRules
 from translators.ir.cluster import (
+    ExternalCluster,
     InternalCluster,
     OriginateCluster,
     PassthroughCluster,
@@ -28,11 +30,13 @@ Node = (
     | TlsDispatcher
     | ConnectTable
     | TlsTable
+    | TokenRules
     | RouteTable
     | InternalCluster
     | OriginateCluster
     | PassthroughCluster
     | ServiceCluster
+    | ExternalCluster
     | EndpointSet
     | Certificate
     | TrustBundle

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from translators.ir.external_authorization import AuthzProvider
 from translators.ir.origin import Origin
 
 
@@ -190,9 +191,23 @@ class AuthzRule:
 
 
 @dataclass(frozen=True, slots=True)
+class CustomCheck:
+    """Requests that some rule matches need the consent of a provider, found at ``cluster``."""
+
+    provider: AuthzProvider
+    cluster: str
+    rules: tuple[AuthzRule, ...]
+
+
+MAX_CUSTOM_CHECKS = 2
+"""As many providers may be asked about one request."""
+
+
+@dataclass(frozen=True, slots=True)
 class Authorization:
     """All rules that guard one destination, in Istio's order of actions.
 
+    ``custom`` holds at most ``MAX_CUSTOM_CHECKS``; every one that applies must consent.
     ``allow`` is None if no ALLOW policy exists (all is allowed that nothing denies); an empty
     tuple allows nothing.
     """
@@ -202,6 +217,7 @@ class Authorization:
     audit: tuple[AuthzRule, ...] = ()
     dry_run_deny: tuple[AuthzRule, ...] = ()
     dry_run_allow: tuple[AuthzRule, ...] | None = None
+    custom: tuple[CustomCheck, ...] = ()
 
 
 OPEN = Authorization()

@@ -41,6 +41,21 @@ class ServiceCluster:
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalCluster:
+    """A server outside the mesh, found by DNS. Renders to a Cluster.
+
+    With ``roots``, a file of PEM certificates on the proxy's own disk, it is spoken to in TLS, and
+    must show a certificate for ``host``.
+    """
+
+    name: str
+    host: str
+    port: int
+    roots: str = ""
+    origins: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class InternalCluster:
     """A step inside the proxy: a cluster whose one endpoint is an internal listener.
 

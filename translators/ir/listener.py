@@ -21,11 +21,17 @@ class ConnectOriginate:
 
 @dataclass(frozen=True, slots=True)
 class HttpChain:
-    """A filter chain that speaks HTTP and takes its routes from the route table of its name."""
+    """A filter chain that speaks HTTP and takes its routes from the route table of its name.
+
+    ``tokens_first``: tokens are verified before external authorization is asked, not after.
+    ``max_duration_ms``: connections are drained at that age, and a single stream is ended.
+    """
 
     name: str
     host: str
     port: int
+    tokens_first: bool = False
+    max_duration_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +39,13 @@ class TcpChain:
     """A filter chain that forwards bytes to a cluster.
 
     ``authorization`` guards connections whose protocol was not known on the CONNECT.
+    ``max_duration_ms``: connections are closed at that age.
     """
 
     name: str
     cluster: str
     authorization: Authorization = OPEN
+    max_duration_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from translators.ir.authentication import ANYONE, Authentication
 from translators.ir.authorization import OPEN, Authorization
 from translators.ir.origin import Origin
 
@@ -193,7 +194,7 @@ class RouteTable:
     """The routes of one HTTP service port, in the order in which they are tried.
 
     Renders to a RouteConfiguration. A request that no route matches is answered 404.
-    ``authorization`` guards every route and the 404 alike.
+    ``authentication`` and ``authorization`` guard every route and the 404 alike.
     """
 
     name: str
@@ -202,3 +203,4 @@ class RouteTable:
     routes: tuple[Route, ...]
     authorization: Authorization = OPEN
     origins: tuple[Origin, ...] = ()
+    authentication: Authentication = ANYONE

@@ -39,6 +39,15 @@ def canonical_ip(text: str) -> str:
     return str(ip_address(text))
 
 
+def is_ip(text: str) -> bool:
+    """Whether a host is an address, not a name."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def cidr(text: str) -> CidrRange:
     """A range of addresses for xDS matchers; a plain address is a range of one."""
     network = ip_network(text, strict=False)

@@ -42,6 +42,7 @@ from envoy_data_plane.google.protobuf import Any
 
 from translators.ir.cluster import (
     Discovery,
+    ExternalCluster,
     InternalCluster,
     OriginateCluster,
     PassthroughCluster,
@@ -59,7 +60,7 @@ from translators.xds.names import (
     PASSTHROUGH,
     stat_name,
 )
-from translators.xds.tls import dial_tunnels
+from translators.xds.tls import dial_server, dial_tunnels
 from translators.xds.transport import internal_upstream
 
 _CONNECT_TIMEOUT = timedelta(seconds=10)
@@ -82,6 +83,20 @@ def service_cluster(node: ServiceCluster) -> Cluster:
         common_lb_config=ClusterCommonLbConfig(healthy_panic_threshold=Percent(value=0.0)),
         typed_extension_protocol_options=_protocol(node.protocol),
         transport_socket=internal_upstream((ORIGINAL_DST_METADATA, HBONE_METADATA)),
+        metadata=provenance(node.origins),
+    )
+
+
+def external_cluster(node: ExternalCluster) -> Cluster:
+    """A server outside the mesh, dialled directly."""
+    addresses = [socket_address(node.host, node.port)]
+    return Cluster(
+        name=node.name,
+        alt_stat_name=stat_name(node.name),
+        **_by_dns(node.name, addresses, one_endpoint=True),
+        connect_timeout=_CONNECT_TIMEOUT,
+        circuit_breakers=_no_limits(),
+        transport_socket=dial_server(node.host, node.roots) if node.roots else None,
         metadata=provenance(node.origins),
     )
 
@@ -187,6 +202,11 @@ def _discovery(node: ServiceCluster) -> _DiscoveryFields:
 
 
 def _dns(node: ServiceCluster, *, one_endpoint: bool) -> _DiscoveryFields:
+    addresses = [socket_address(host, port) for host, port in node.dns_endpoints]
+    return _by_dns(node.name, addresses, one_endpoint=one_endpoint)
+
+
+def _by_dns(name: str, addresses: Iterable[Address], *, one_endpoint: bool) -> _DiscoveryFields:
     """By DNS: each address of a name an endpoint, or all of them together one."""
     dns = DnsCluster(
         dns_refresh_rate=_DNS_REFRESH,
@@ -194,11 +214,10 @@ def _dns(node: ServiceCluster, *, one_endpoint: bool) -> _DiscoveryFields:
         dns_lookup_family=DnsLookupFamily.V4_PREFERRED,
         all_addresses_in_single_endpoint=one_endpoint,
     )
-    addresses = [socket_address(host, port) for host, port in node.dns_endpoints]
     return _DiscoveryFields(
         cluster_type=ClusterCustomClusterType(name="envoy.clusters.dns", typed_config=pack(dns)),
         lb_policy=ClusterLbPolicy.LEAST_REQUEST,
-        load_assignment=_static(node.name, addresses),
+        load_assignment=_static(name, addresses),
     )
 
 

@@ -11,6 +11,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
 
 from translators.ir.listener import ConnectHost, ConnectionRule, ConnectTable
 from translators.xds.connect_policy import on_connect
+from translators.xds.filters.ext_authz import armed_checks
 from translators.xds.filters.menu import per_filter_config
 from translators.xds.filters.rbac import armed_rbac
 from translators.xds.filters.set_filter_state import armed_destination
@@ -35,8 +36,10 @@ def connect_table(node: ConnectTable) -> RouteConfiguration:
 
 
 def connect_clusters(node: ConnectTable) -> tuple[str, ...]:
-    """The clusters that the table steers connections to, each once."""
-    return rule_clusters(rule for host in node.hosts for rule in host.rules)
+    """The clusters that the table steers connections to or asks for consent, each once."""
+    steered = rule_clusters(rule for host in node.hosts for rule in host.rules)
+    asked = (check.cluster for host in node.hosts for check in host.authorization.custom)
+    return tuple(dict.fromkeys((*steered, *asked)))
 
 
 def _distinct(hosts: Iterable[ConnectHost]) -> Iterator[tuple[ConnectHost, list[str]]]:
@@ -58,7 +61,7 @@ def _virtual_host(host: ConnectHost, authorities: list[str]) -> VirtualHost:
         name=host.name,
         domains=authorities,
         routes=list(_routes(host)),
-        typed_per_filter_config=per_filter_config(armed_rbac(guard)),
+        typed_per_filter_config=per_filter_config((*armed_checks(guard), *armed_rbac(guard))),
     )
 
 

@@ -33,6 +33,7 @@ def on_connect(authorization: Authorization, authorities: Sequence[str]) -> Auth
         )
 
     return Authorization(
+        custom=tuple(replace(check, rules=asked(check.rules)) for check in authorization.custom),
         deny=asked(authorization.deny),
         allow=None if authorization.allow is None else asked(authorization.allow),
         audit=asked(authorization.audit),

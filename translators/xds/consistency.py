@@ -9,6 +9,7 @@ spans several nodes, and ``check`` finds it.
 from collections.abc import Iterable, Iterator
 
 from translators.ir import Node
+from translators.ir.authentication import TokenRules
 from translators.ir.cluster import InternalCluster
 from translators.ir.endpoint import EndpointSet
 from translators.ir.listener import ConnectTable, InternalListener
@@ -16,8 +17,9 @@ from translators.ir.route import RouteTable
 from translators.ir.tls import TlsDispatcher, TlsInspector, TlsTable
 from translators.wire import ResourceKey, TypeUrl
 from translators.xds.connect import connect_clusters
+from translators.xds.filters.jwt_authn import key_clusters
 from translators.xds.names import CONNECT_ORIGINATE, TLS_DISPATCH, TLS_ROUTES
-from translators.xds.rendering import key_of
+from translators.xds.rendering import TOKEN_RULES, key_of
 from translators.xds.route import table_clusters
 from translators.xds.server_name import tls_clusters
 
@@ -60,8 +62,12 @@ def _needs(node: Node) -> tuple[ResourceKey, ...]:
             return (_cluster(TLS_DISPATCH),)
         case TlsDispatcher():
             return (ResourceKey(TypeUrl.ROUTE, TLS_ROUTES),)
+        case RouteTable() if node.authentication.providers:
+            return (*_distinct(map(_cluster, table_clusters(node))), TOKEN_RULES)
         case RouteTable():
-            return _distinct(_cluster(name) for name in table_clusters(node))
+            return _distinct(map(_cluster, table_clusters(node)))
+        case TokenRules():
+            return _distinct(map(_cluster, key_clusters(node)))
         case InternalCluster():
             return (ResourceKey(TypeUrl.LISTENER, node.listener),)
         case EndpointSet() if any(endpoint.tunnel for endpoint in node.endpoints):

@@ -28,8 +28,10 @@ from translators.wire import pack
 from translators.xds.access_log import dispatch_log, refused_tunnel_log, request_log
 from translators.xds.config_source import ads
 from translators.xds.filters.cors import inert_cors
+from translators.xds.filters.ext_authz import CUSTOM_FILTERS, inert_check
 from translators.xds.filters.header_mutation import client_identity, note_source, source_from_note
-from translators.xds.filters.menu import Filter, http_filter
+from translators.xds.filters.jwt_authn import inert_tokens
+from translators.xds.filters.menu import Filter, discovered_filter, http_filter
 from translators.xds.filters.rbac import inert_rbac
 from translators.xds.filters.set_filter_state import (
     CONNECT_DESTINATION,
@@ -115,7 +117,7 @@ def requests(chain: HttpChain) -> NetworkFilter:
             ),
             stream_idle_timeout=_NEVER,
             upgrade_configs=[HttpConnectionManagerUpgradeConfig(upgrade_type="websocket")],
-            http_filters=_request_filters(),
+            http_filters=_request_filters(tokens_first=chain.tokens_first),
             access_log=[request_log(chain.name)],
         )
     )
@@ -136,19 +138,26 @@ def _tunnel_protocol() -> Http2ProtocolOptions:
 
 def _tunnel_filters() -> list[HttpFilter]:
     """The authority comes first: RBAC reads the identity that it puts into filter state."""
+    guards = (*CUSTOM_FILTERS, Filter.AUDIT, Filter.DENY, Filter.ALLOW)
     return [
         http_filter("connect_authority", connect_authority()),
-        *(_unarmed_filter(each) for each in (Filter.AUDIT, Filter.DENY, Filter.ALLOW)),
+        *map(_unarmed_filter, guards),
         http_filter(CONNECT_DESTINATION, inert_destination()),
         _unarmed_filter(Filter.ROUTER),
     ]
 
 
-def _request_filters() -> list[HttpFilter]:
-    return [_unarmed_filter(each) for each in Filter]
+def _request_filters(*, tokens_first: bool) -> list[HttpFilter]:
+    menu = list(Filter)
+    if tokens_first:
+        menu.remove(Filter.TOKENS)
+        menu.insert(menu.index(CUSTOM_FILTERS[0]), Filter.TOKENS)
+    return [_unarmed_filter(each) for each in menu]
 
 
 def _unarmed_filter(filter_: Filter) -> HttpFilter:
+    if filter_ is Filter.TOKENS:
+        return discovered_filter(filter_, inert_tokens())
     return http_filter(filter_, _unarmed(filter_))
 
 
@@ -157,6 +166,10 @@ def _unarmed(filter_: Filter) -> Message:
     match filter_:
         case Filter.CLIENT_IDENTITY:
             return client_identity()
+        case Filter.CUSTOM_1 | Filter.CUSTOM_2:
+            return inert_check()
+        case Filter.TOKENS:
+            return inert_tokens()
         case Filter.AUDIT:
             return inert_rbac(RbacAction.LOG)
         case Filter.DENY:

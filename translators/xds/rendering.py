@@ -6,7 +6,9 @@ from typing import assert_never
 from betterproto2 import Message
 
 from translators.ir import Node, Origin
+from translators.ir.authentication import TokenRules
 from translators.ir.cluster import (
+    ExternalCluster,
     InternalCluster,
     OriginateCluster,
     PassthroughCluster,
@@ -24,6 +26,7 @@ from translators.ir.secret import Certificate, TrustBundle
 from translators.ir.tls import TlsDispatcher, TlsInspector, TlsTable
 from translators.wire import Resource, ResourceKey, TypeUrl, finish, unvalidated
 from translators.xds.cluster import (
+    external_cluster,
     internal_cluster,
     originate_cluster,
     passthrough_cluster,
@@ -31,6 +34,8 @@ from translators.xds.cluster import (
 )
 from translators.xds.connect import connect_clusters, connect_table
 from translators.xds.endpoint import load_assignment
+from translators.xds.filters.jwt_authn import key_clusters, token_rules
+from translators.xds.filters.menu import Filter
 from translators.xds.internal import internal_listener
 from translators.xds.listener import connect_originate, connect_terminate
 from translators.xds.names import (
@@ -47,6 +52,9 @@ from translators.xds.names import (
 from translators.xds.route import route_table, table_clusters
 from translators.xds.secret import certificate, trust_bundle
 from translators.xds.server_name import tls_clusters, tls_dispatcher, tls_inspector, tls_table
+
+TOKEN_RULES = ResourceKey(TypeUrl.EXTENSION, Filter.TOKENS.value)
+"""The extension that knows the issuers of tokens: every waypoint has one."""
 
 
 def render(node: Node) -> Message:
@@ -91,7 +99,9 @@ def key_of(node: Node) -> ResourceKey:  # noqa: C901 (a closed union)
             return ResourceKey(TypeUrl.CLUSTER, CONNECT_ORIGINATE)
         case PassthroughCluster():
             return ResourceKey(TypeUrl.CLUSTER, PASSTHROUGH)
-        case InternalCluster() | ServiceCluster():
+        case TokenRules():
+            return TOKEN_RULES
+        case InternalCluster() | ServiceCluster() | ExternalCluster():
             return ResourceKey(TypeUrl.CLUSTER, node.name)
         case EndpointSet():
             return ResourceKey(TypeUrl.ENDPOINT, node.cluster)
@@ -127,6 +137,10 @@ def _message(node: Node) -> Message:  # noqa: C901 (a closed union)
             return passthrough_cluster(node)
         case ServiceCluster():
             return service_cluster(node)
+        case ExternalCluster():
+            return external_cluster(node)
+        case TokenRules():
+            return token_rules(node)
         case EndpointSet():
             return load_assignment(node)
         case Certificate():
@@ -147,19 +161,28 @@ def _requires(node: Node) -> tuple[ResourceKey, ...]:
             return (
                 ResourceKey(TypeUrl.LISTENER, MAIN_INTERNAL),
                 ResourceKey(TypeUrl.LISTENER, MAIN_INTERNAL_SNIFF),
+                ResourceKey(TypeUrl.LISTENER, MAIN_INTERNAL_TLS),
                 *(ResourceKey(TypeUrl.CLUSTER, host.cluster) for host in node.hosts),
                 *_with_endpoints(connect_clusters(node)),
                 *(ResourceKey(TypeUrl.ROUTE, name) for name in node.requires_tables),
             )
+        case TlsInspector():
+            return (ResourceKey(TypeUrl.CLUSTER, TLS_DISPATCH),)
         case TlsTable():
             return _with_endpoints(tls_clusters(node))
         case RouteTable():
-            return _with_endpoints(table_clusters(node))
+            return (*_with_endpoints(table_clusters(node)), *_rules_of_tokens(node))
+        case TokenRules():
+            return _with_endpoints(key_clusters(node))
         case InternalListener():
             chains = (binding.tcp for binding in node.bindings)
             return _with_endpoints(chain.cluster for chain in chains if chain is not None)
         case _:
             return ()
+
+
+def _rules_of_tokens(table: RouteTable) -> tuple[ResourceKey, ...]:
+    return (TOKEN_RULES,) if table.authentication.providers else ()
 
 
 def _with_endpoints(clusters: Iterable[str]) -> tuple[ResourceKey, ...]:
@@ -173,7 +196,12 @@ def _with_endpoints(clusters: Iterable[str]) -> tuple[ResourceKey, ...]:
 
 def _origins(node: Node) -> tuple[Origin, ...]:
     match node:
-        case RouteTable() | ConnectTable() | TlsTable() | ServiceCluster() | EndpointSet():
+        case RouteTable() | ConnectTable() | TlsTable() | EndpointSet():
             return node.origins
+        case ServiceCluster() | ExternalCluster():
+            return node.origins
+        case TokenRules():
+            providers = (one for demand in node.demands for one in demand.providers)
+            return tuple(dict.fromkeys(one.origin for one in providers if one.origin))
         case _:
             return ()

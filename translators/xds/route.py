@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from envoy_data_plane.envoy.config.route.v3 import Decorator, RouteConfiguration, VirtualHost
 from envoy_data_plane.envoy.config.route.v3 import Route as EnvoyRoute
 
-from translators.ir.authorization import OPEN
 from translators.ir.route import DirectResponse, Forward, Route, RouteMatch, RouteTable
 from translators.xds.action import clusters_of, route_action
 from translators.xds.ambiguity import refuse_ambiguous
 from translators.xds.filters.cors import armed_cors
+from translators.xds.filters.ext_authz import armed_checks
+from translators.xds.filters.jwt_authn import armed_tokens
 from translators.xds.filters.menu import Armed, per_filter_config
 from translators.xds.filters.rbac import armed_rbac
 from translators.xds.filters.stateful_session import armed_session
@@ -34,7 +35,7 @@ def route_table(node: RouteTable) -> RouteConfiguration:
         domains=["*"],
         routes=[*_guard(node), *(_route(node, route) for route in _complete(node.routes))],
         request_headers_to_remove=[SOURCE_HEADER],
-        typed_per_filter_config=per_filter_config(armed_rbac(node.authorization)),
+        typed_per_filter_config=per_filter_config(_policies(node)),
         metadata=provenance(node.origins),
     )
     return RouteConfiguration(
@@ -47,15 +48,23 @@ def route_table(node: RouteTable) -> RouteConfiguration:
     )
 
 
+def _policies(table: RouteTable) -> Iterator[Armed]:
+    yield from armed_checks(table.authorization)
+    yield from armed_tokens(table.authentication)
+    yield from armed_rbac(table.authorization)
+
+
 def table_clusters(node: RouteTable) -> tuple[str, ...]:
-    """The clusters that the table's routes lead to, each once."""
+    """The clusters that the table's routes and checks lead to, each once."""
     named = (cluster for route in node.routes for cluster in clusters_of(route.action))
-    return tuple(dict.fromkeys(named))
+    checks = (check.cluster for check in node.authorization.custom)
+    return tuple(dict.fromkeys((*named, *checks)))
 
 
 def _guard(table: RouteTable) -> Iterator[EnvoyRoute]:
     """What must not reach a destination whose policies it could get around."""
-    if table.authorization != OPEN:
+    rules = table.authorization
+    if rules.custom or rules.deny or rules.allow is not None:
         yield from refuse_ambiguous()
 
 

@@ -1,4 +1,6 @@
-"""Mutual TLS of tunnels: TLS 1.3, the waypoint's SVID, peers of the trust domains only.
+"""Mutual TLS of tunnels, and TLS to servers outside the mesh.
+
+Tunnels: TLS 1.3, the waypoint's SVID, peers of the trust domains only.
 
 Sessions are never resumed: a resumed session is not verified against roots that have changed
 since, nor against the identity that an endpoint must show.
@@ -7,7 +9,7 @@ since, nor against the identity that an endpoint must show.
 from collections.abc import Iterable
 
 from betterproto2 import Message
-from envoy_data_plane.envoy.config.core.v3 import TransportSocket
+from envoy_data_plane.envoy.config.core.v3 import DataSource, TransportSocket
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
     CertificateValidationContext,
     CommonTlsContext,
@@ -23,9 +25,10 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
 from translators.wire import pack
+from translators.xds.address import is_ip
 from translators.xds.config_source import ads
 from translators.xds.names import ROOTS, SVID
-from translators.xds.text import SPIFFE
+from translators.xds.text import SPIFFE, exact
 
 
 def accept_tunnels(trust_domains: Iterable[str]) -> TransportSocket:
@@ -46,6 +49,25 @@ def dial_tunnels(trust_domains: Iterable[str]) -> TransportSocket:
     Filter state with the expected identity takes the place of the trust domains.
     """
     return _tls(UpstreamTlsContext(common_tls_context=_mutual(trust_domains), max_session_keys=0))
+
+
+def dial_server(host: str, roots: str) -> TransportSocket:
+    """TLS to a server that must show a certificate for ``host``, a name or an address.
+
+    ``roots`` is the file of the certificates that are trusted, on the proxy's own disk.
+    """
+    kinds = SubjectAltNameMatcherSanType
+    kind = kinds.IP_ADDRESS if is_ip(host) else kinds.DNS
+    context = CommonTlsContext(
+        tls_params=TlsParameters(tls_minimum_protocol_version=TlsParametersTlsProtocol.TLSv1_2),
+        validation_context=CertificateValidationContext(
+            trusted_ca=DataSource(filename=roots),
+            match_typed_subject_alt_names=[
+                SubjectAltNameMatcher(san_type=kind, matcher=exact(host))
+            ],
+        ),
+    )
+    return _tls(UpstreamTlsContext(common_tls_context=context, sni="" if is_ip(host) else host))
 
 
 def _mutual(trust_domains: Iterable[str]) -> CommonTlsContext:

@@ -102,11 +102,14 @@ def _may_wait(key: ResourceKey, required: ResourceKey) -> bool:
 
 
 def _holds(channel: Channel, wanted: Resource) -> bool:
-    """A listener is held at the wanted version, everything else at any."""
+    """Listeners and extensions are held at the wanted version, everything else at any.
+
+    What routes say of an extension's content makes sense to its newest version alone.
+    """
     holding = channel.holdings.get(wanted.key.name)
     if holding is None:
         return False
-    if channel.type_url is TypeUrl.LISTENER:
+    if channel.type_url in (TypeUrl.LISTENER, TypeUrl.EXTENSION):
         return holding.version == wanted.version
     return holding.known
 

@@ -11,16 +11,25 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from betterproto2 import Message
+from envoy_data_plane.envoy.config.core.v3 import ExtensionConfigSource
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
 from envoy_data_plane.google.protobuf import Any
 
 from translators.wire import pack
+from translators.wire.packing import type_url_of
+from translators.xds.config_source import ads
 
 
 class Filter(StrEnum):
-    """The filters, in the order in which a request meets them (Istio's order)."""
+    """The filters, in the order in which a request meets them (Istio's order).
+
+    A connection manager may have those of CUSTOM behind that of TOKENS, if it is told to.
+    """
 
     CLIENT_IDENTITY = "waypost.xfcc"
+    CUSTOM_1 = "waypost.ext_authz.1"
+    CUSTOM_2 = "waypost.ext_authz.2"
+    TOKENS = "envoy.filters.http.jwt_authn"
     AUDIT = "envoy.filters.http.rbac.audit"
     DENY = "envoy.filters.http.rbac.deny"
     ALLOW = "envoy.filters.http.rbac.allow"
@@ -41,6 +50,22 @@ class Armed:
 def http_filter(name: str, config: Message) -> HttpFilter:
     """A filter of a connection manager."""
     return HttpFilter(name=name, typed_config=pack(config))
+
+
+def discovered_filter(name: str, until_then: Message) -> HttpFilter:
+    """A filter whose configuration is an extension resource of the same name.
+
+    No listener waits for it: until it comes, the filter does what ``until_then`` says.
+    """
+    return HttpFilter(
+        name=name,
+        config_discovery=ExtensionConfigSource(
+            config_source=ads(),
+            default_config=pack(until_then),
+            apply_default_config_without_warming=True,
+            type_urls=[type_url_of(until_then)],
+        ),
+    )
 
 
 def per_filter_config(armed: Iterable[Armed]) -> dict[str, Any]:

@@ -1,0 +1,69 @@
+"""Authentication of requests: whose tokens count, and where their keys come from."""
+
+from dataclasses import dataclass
+
+from translators.ir.origin import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class InlineKeys:
+    """A key set as it was written (JWKS, RFC 7517). Without keys no token is ever valid."""
+
+    jwks: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteKeys:
+    """A key set that proxies fetch themselves from ``cluster``. No answer: no token is valid."""
+
+    uri: str
+    cluster: str
+    timeout_ms: int
+
+
+NO_KEYS = InlineKeys('{"keys":[]}')
+
+
+@dataclass(frozen=True, slots=True)
+class JwtProvider:
+    """One issuer of tokens.
+
+    ``name`` is unique in a waypoint. Without ``headers`` (name, prefix), ``params`` and ``cookies``
+    tokens are looked for in ``Authorization: Bearer`` and the parameter ``access_token``.
+    ``claim_headers`` are (header, claim).
+    """
+
+    name: str
+    issuer: str
+    keys: InlineKeys | RemoteKeys
+    audiences: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    params: tuple[str, ...] = ()
+    cookies: tuple[str, ...] = ()
+    forward: bool = False
+    payload_header: str = ""
+    claim_headers: tuple[tuple[str, str], ...] = ()
+    space_delimited_claims: tuple[str, ...] = ()
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """What a service demands of tokens: that one, if there is any, is valid for some provider."""
+
+    providers: tuple[JwtProvider, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The same name for the same providers, whatever these say; empty without any."""
+        return ",".join(provider.name for provider in self.providers)
+
+
+ANYONE = Authentication()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """All that the services of a waypoint demand of tokens, each once. Renders to an extension."""
+
+    demands: tuple[Authentication, ...] = ()
