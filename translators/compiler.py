@@ -21,6 +21,7 @@ from translators.resources.core import Service
 from translators.resources.gateway import Gateway
 from translators.resources.httproute import HTTPRoute
 from translators.resources.metadata import ObjectKey
+from translators.status import ChangedAt, ObjectStatus, object_status
 from translators.wire import Resource, ResourceKey
 from translators.world import Change, Reader, World
 from translators.xds import key_of, resource
@@ -126,6 +127,20 @@ class Compiler:
         judged = (self._judgements(found.key) for found in self._world.objects())
         return tuple(sorted(set(chain(chain.from_iterable(assembled), *judged))))
 
+    def statuses(self, changed_at: ChangedAt) -> Iterator[ObjectStatus]:
+        """The status of every object that is ours to speak about, in the order of their keys."""
+        told: dict[ObjectKey, list[Condition]] = {}
+        for condition in self.conditions():
+            origin = condition.origin
+            key = ObjectKey(origin.kind, origin.namespace, origin.name)
+            told.setdefault(key, []).append(condition)
+        reader = Reader(self._world)
+        for subject in sorted(self._world.objects(), key=lambda found: found.key):
+            given = told.get(subject.key, ())
+            found = object_status(reader, self.mesh, subject, given, changed_at)
+            if found is not None:
+                yield found
+
     def _compile(self, waypoint: WaypointName) -> _Compiled:
         """The config lane: put the waypoint together again, and render what came out different."""
         assembly = self._assemble(waypoint)
@@ -190,7 +205,7 @@ class Compiler:
                 return gateway_api.service_conditions(reader, service)
             case HTTPRoute() as route:
                 return gateway_api.route_conditions(reader, self.mesh, route)
-            case Gateway() as gateway:
+            case Gateway() as gateway if gateway_api.is_waypoint(reader, gateway):
                 return gateway_api.gateway_conditions(reader, self.mesh, gateway)
             case AuthorizationPolicy() as policy:
                 return authorization.policy_conditions(reader, self.mesh, policy)

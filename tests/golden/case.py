@@ -16,6 +16,7 @@ from translators.wire import Resource, TypeUrl
 from translators.wire.reading import readable
 from translators.world import Change
 from translators.xds import resource
+from xds_server.cli.status import document
 
 CASES = Path(__file__).parent
 FILES = {
@@ -25,6 +26,7 @@ FILES = {
     TypeUrl.ENDPOINT: "endpoints.yaml",
 }
 MESH = Mesh()
+CHANGED = "2024-01-01T12:00:00Z"
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def outputs(case: Case) -> dict[str, str]:
                 file = by_file.setdefault(FILES[each.key.type_url], {})
                 file.setdefault(waypoint, []).append(without_type(readable(each)))
     texts = {name: to_yaml(content) for name, content in by_file.items()}
-    texts["conditions.yaml"] = to_yaml([describe(item) for item in compiler.conditions()])
+    texts["status.yaml"] = statuses(compiler)
     return texts
 
 
@@ -93,16 +95,10 @@ def without_type(content: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name != "@type"}
 
 
-def describe(condition: Any) -> dict[str, Any]:
-    shown = {
-        "object": str(condition.origin),
-        "scope": condition.scope,
-        "type": condition.type,
-        "status": condition.status,
-        "reason": condition.reason,
-        "message": condition.message,
-    }
-    return {name: value for name, value in shown.items() if value != ""}
+def statuses(compiler: Compiler) -> str:
+    """What ``waypost status -o yaml`` prints, as if it all had come about at the same time."""
+    documents = map(document, compiler.statuses(lambda _condition: CHANGED))
+    return yaml.safe_dump_all(documents, sort_keys=False, width=100, allow_unicode=True)
 
 
 def to_yaml(content: Any) -> str:

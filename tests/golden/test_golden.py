@@ -1,4 +1,4 @@
-"""Kubernetes YAML in, xDS and conditions out; ``make golden`` rewrites the expected files."""
+"""Kubernetes YAML in, xDS and status out; ``make golden`` rewrites the expected files."""
 
 import random
 

@@ -25,17 +25,20 @@ from translators.gateway_api import (
     route_conditions,
     service_conditions,
 )
+from translators.gateway_api.binding import CONTROLLER
 from translators.gateway_api.features import SUPPORTED_FEATURES
-from translators.gateway_api.status import (
-    gateway_class_status,
-    gateway_status,
-    route_status,
-    service_status,
-)
 from translators.ir import Condition, Mesh, Origin
 from translators.resources.core import ServicePort
 from translators.resources.gateway import Gateway, GatewayClass, GatewayListener
 from translators.resources.httproute import BackendRef, HttpFilter, HTTPRoute, ParentRef
+from translators.status import (
+    gateway_class_status,
+    gateway_status,
+    is_fine,
+    object_status,
+    plain_status,
+    route_status,
+)
 
 MESH = Mesh()
 NOON = "2024-01-01T12:00:00Z"
@@ -63,50 +66,61 @@ def test_a_route_that_works():
     ("wanted", "message"),
     [
         (parent("gone"), 'parent service: "gone" not found'),
-        (parent(port=1), 'parent service: "reviews" has no TCP port 1'),
-        (parent(port=5432), 'parent service: "reviews" does not speak HTTP on port 5432'),
+        (
+            parent(port=1),
+            'parent service: "reviews" has no TCP port 1; those that take routes are: 80',
+        ),
+        (
+            parent(port=5432),
+            'parent service: "reviews" does not speak HTTP (appProtocol: http) on port 5432',
+        ),
     ],
 )
 def test_no_matching_parent(wanted, message):
     subject = service("reviews", "default", ServicePort(5432, "tcp"), ServicePort(80, "http"))
     found = told(route("r", rule(), parents=(wanted,)), subject, gateway())
-    assert found["Accepted"] == (False, "NoMatchingParent", message)
+    assert found["Accepted"] == (False, "NoMatchingParent", f"spec.parentRefs[0]: {message}")
 
 
 def test_a_service_without_http_takes_no_routes():
     found = told(route("r", rule()), service("reviews", "default", ServicePort(1, "tcp")))
-    message = 'parent service: "reviews" does not speak HTTP on any port'
-    assert found["Accepted"] == (False, "NoMatchingParent", message)
+    assert found["Accepted"][:2] == (False, "NoMatchingParent")
+    assert "does not speak HTTP (appProtocol: http) on any port" in found["Accepted"][2]
 
 
 @pytest.mark.parametrize(
-    ("one", "reason", "message"),
+    ("one", "reason", "place", "message"),
     [
         (
             backend("gone"),
             "BackendNotFound",
+            "name",
             "backend(gone.default.svc.cluster.local) not found",
         ),
         (
             backend(port=1),
             "BackendNotFound",
+            "port",
             "backend(reviews.default.svc.cluster.local) has no TCP port 1",
         ),
-        (backend(port=None), "InvalidDestination", "port is required in backendRef"),
+        (backend(port=None), "InvalidDestination", "port", "port is required in backendRef"),
         (
             replace(backend(), ref=BackendRef("", "Lambda", "default", "x")),
             "InvalidKind",
+            "kind",
             "referencing unsupported backendRef: Lambda",
         ),
         (
             backend(filters=(HttpFilter("ExtensionRef"),)),
             "InvalidFilter",
+            "filters[0].extensionRef",
             "no ExtensionRef filter is supported",
         ),
     ],
 )
-def test_references_that_do_not_resolve(one, reason, message):
+def test_references_that_do_not_resolve(one, reason, place, message):
     found = told(route("r", rule(backends=(backend(), one))))
+    message = f"spec.rules[0].backendRefs[1].{place}: {message}"
     assert found["ResolvedRefs"] == (False, reason, message)
     assert found["Accepted"][0]
     assert "PartiallyInvalid" not in found
@@ -293,13 +307,49 @@ def test_gateway_status():
 def test_status_of_a_service_has_one_condition_of_each_type():
     origin = Origin("Service", "default", "reviews")
     whole = Condition(origin, "T", True, "R", "M")
-    parts = [Condition(origin, "P", False, "R", "M", f"ports[{index}]") for index in range(2)]
-    status = service_status(service(), [whole, *parts], noon)
-    assert [one["type"] for one in status["conditions"]] == ["T"]
+    parts = [Condition(origin, "P", False, "R", f"M{one}", f"ports[{one}]") for one in range(2)]
+    found = plain_status(service(), [whole, *parts], noon)["conditions"]
+    assert [(one["type"], one["message"]) for one in found] == [("P", "M0; M1"), ("T", "M")]
+    assert [one["status"] for one in found] == ["False", "True"]
+
+
+def test_a_service_without_an_address_is_told_so():
+    for lacks in ({"cluster_ips": ()}, {"cluster_ips": (), "headless": True}):
+        subject = replace(service(), **lacks)
+        found = service_conditions(reader_of(subject, gateway()), subject)
+        assert [(one.type, one.status) for one in found] == [
+            ("istio.io/WaypointBound", True),
+            ("waypost.dev/AddressServed", False),
+        ]
+        assert "spec.clusterIP" in found[1].message
+
+
+def test_nothing_is_said_of_a_class_that_is_not_ours():
+    ours = GatewayClass(meta("istio-waypoint", ""), CONTROLLER)
+    other = GatewayClass(meta("other", ""), "example.com/controller")
+    reader = reader_of()
+    assert object_status(reader, MESH, ours, (), noon) is not None
+    assert object_status(reader, MESH, other, (), noon) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "reason", "fine"),
+    [
+        ("Accepted", True, "Accepted", True),
+        ("Accepted", False, "NoMatchingParent", False),
+        ("Conflicted", False, "NoConflicts", True),
+        ("PartiallyInvalid", True, "UnsupportedValue", False),
+        ("WaypointAccepted", True, "UnsupportedValue", False),
+        ("Programmed", False, "AddressNotUsable", True),
+        ("Programmed", False, "Invalid", False),
+    ],
+)
+def test_what_is_fine(kind, status, reason, fine):
+    assert is_fine(Condition(Origin("Any", "", "x"), kind, status, reason, "")) is fine
 
 
 def test_class_status_lists_the_features_in_order_and_once():
-    status = gateway_class_status(GatewayClass(meta("istio-waypoint", "")), noon)
+    status = gateway_class_status(GatewayClass(meta("istio-waypoint", ""), CONTROLLER), noon)
     names = [one["name"] for one in status["supportedFeatures"]]
     assert names == sorted(set(names))
     assert len(names) == len(SUPPORTED_FEATURES) <= 64  # bound of the API

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from tests.support.objects import gateway, reader_of, route, service
 from translators.gateway_api import route_conditions, translate_service
 from translators.gateway_api.durations import is_duration, milliseconds
-from translators.gateway_api.status import route_status
 from translators.ir import Mesh, WaypointName
 from translators.resources.httproute import (
     BackendRef,
@@ -29,6 +28,7 @@ from translators.resources.httproute import (
     RequestRedirect,
     UrlRewrite,
 )
+from translators.status import route_status
 from translators.xds import resource
 
 # Any text at all, and words that mean something, so that not everything is refused at once.

@@ -8,6 +8,7 @@ from translators.gateway_api.indexes import is_parent
 from translators.gateway_api.issues import Issue, Subject
 from translators.gateway_api.labels import INGRESS_USE_WAYPOINT
 from translators.gateway_api.matches import match_issues
+from translators.gateway_api.names import virtual_ips
 from translators.gateway_api.protocol import protocol_of
 from translators.gateway_api.rules import fatal_issues, rule_issues
 from translators.ir.condition import Condition
@@ -20,15 +21,31 @@ from translators.world import Reader
 
 WAYPOINT_BOUND = "istio.io/WaypointBound"
 
+ADDRESS_SERVED = "waypost.dev/AddressServed"
+"""False if clients can't reach a service through its waypoint by one or all of its addresses."""
+
+_NO_ADDRESS = (
+    "spec.clusterIP: there is none yet, so no client can address the service; a cluster assigns "
+    "one, to serve the service from files set it to an unused address"
+)
+_HEADLESS = (
+    "spec.clusterIP: None means that clients connect to the pods themselves, so that requests to "
+    "the service by name pass by its waypoint; remove it to have the service served"
+)
+
 _NO_LABEL = (
     "istio.io/use-waypoint label missing from parent and parent namespace; "
     "in ambient mode, route will not be respected"
 )
+_LACKS = "not speak HTTP (appProtocol: http)"
 _MAX_NAMED = 10  # issues that a message names; the rest are counted
 
 
 def service_conditions(reader: Reader, service: Service) -> tuple[Condition, ...]:
-    """Whether a service got the waypoint that it asks for; nothing if it asks for none."""
+    """Whether a service got the waypoint that it asks for, and can be reached through it.
+
+    Nothing is said of a service that asks for none.
+    """
     bound = waypoint_of(reader, service)
     if bound is None:
         return ()
@@ -36,7 +53,16 @@ def service_conditions(reader: Reader, service: Service) -> tuple[Condition, ...
     if isinstance(bound, NotBound):
         return (Condition(origin, WAYPOINT_BOUND, False, bound.reason, bound.message),)
     message = f"Successfully attached to waypoint {bound.waypoint}{_ingress(reader, service)}"
-    return (Condition(origin, WAYPOINT_BOUND, True, "WaypointAccepted", message),)
+    attached = Condition(origin, WAYPOINT_BOUND, True, "WaypointAccepted", message)
+    return (attached, *_without_address(origin, service))
+
+
+def _without_address(origin: Origin, service: Service) -> Iterator[Condition]:
+    """That no client can address the service, and what to do about it."""
+    if virtual_ips(service):
+        return
+    reason, message = ("Headless", _HEADLESS) if service.headless else ("NoClusterIP", _NO_ADDRESS)
+    yield Condition(origin.at("spec.clusterIP"), ADDRESS_SERVED, False, reason, message)
 
 
 def route_conditions(reader: Reader, mesh: Mesh, route: HTTPRoute) -> tuple[Condition, ...]:
@@ -91,7 +117,8 @@ def _parent_conditions(
     refused = _refusal(service, parent)
     if refused is not None:
         at = origin.at(f"spec.{scope}")
-        yield Condition(at, "Accepted", False, "NoMatchingParent", refused, scope)
+        message = f"{at.path}: {refused}"
+        yield Condition(at, "Accepted", False, "NoMatchingParent", message, scope)
     else:
         yield from _acceptance(origin, scope, route, issues)
     yield _resolved_refs(origin, scope, issues)
@@ -119,11 +146,16 @@ def _refusal(service: Service | None, parent: ParentRef) -> str | None:
     if parent.port is not None:
         port = find_port(service, parent.port)
         if port is None:
-            return f'parent service: "{parent.name}" has no TCP port {parent.port}'
+            ports = ", ".join(str(one.port) for one in service.ports if _takes_routes(one))
+            return (
+                f'parent service: "{parent.name}" has no TCP port {parent.port}; '
+                f"those that take routes are: {ports or 'none'}"
+            )
         if not _takes_routes(port):
-            return f'parent service: "{parent.name}" does not speak HTTP on port {parent.port}'
+            refused = f"does {_LACKS} on port {parent.port}"
+            return f'parent service: "{parent.name}" {refused}'
     elif not any(map(_takes_routes, service.ports)):
-        return f'parent service: "{parent.name}" does not speak HTTP on any port'
+        return f'parent service: "{parent.name}" does {_LACKS} on any port'
     return None
 
 
@@ -187,7 +219,4 @@ def _from_issues(
 
 
 def _told(issue: Issue) -> str:
-    """References speak for themselves in Istio's words; values are told with their place."""
-    if issue.subject is Subject.REFERENCE:
-        return issue.message
     return f"{issue.path}: {issue.message}"

@@ -8,6 +8,8 @@ import re
 
 import re2
 
+from translators.ir.bootstrap import MAX_REGEX_SIZE
+
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}")
 _HEADER_VALUE = re.compile("[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]{0,4096}")
 _HOST_NAME = re.compile(
@@ -19,7 +21,6 @@ _ORIGIN = re.compile(
 )
 _MAX_PATH = 1024
 _MAX_PATTERN = 1024
-_MAX_PROGRAM = 10_000
 _PSEUDO_HEADERS = frozenset({":authority", ":method", ":scheme", ":path"})
 _NOT_IN_PATHS = ("//", "/./", "/../", "%2f", "%2F", "#", "?")
 
@@ -86,7 +87,10 @@ def pattern_error(text: str) -> str | None:
         program = re2.compile(text, _QUIET)
     except (re2.error, UnicodeError) as error:
         return f"{text!r} is no valid RE2 regular expression: {_reason(error)}"
-    return None if program.programsize <= _MAX_PROGRAM else "the regular expression is too complex"
+    size: int = program.programsize
+    if size <= MAX_REGEX_SIZE:
+        return None
+    return f"the regular expression compiles to {size} instructions of {MAX_REGEX_SIZE}; shorten it"
 
 
 def _reason(error: Exception) -> str:
