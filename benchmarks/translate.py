@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import worlds
-
 from translators.compiler import Compiler
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.metadata import KubernetesObject

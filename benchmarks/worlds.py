@@ -41,16 +41,16 @@ def namespace(
         yield policy(name, s)
 
 
-def service(namespace: str, number: int, s: int) -> Service:
+def service(namespace: str, number: int, s: int, port: int = 80) -> Service:
     """A service with one HTTP port."""
     ip = f"10.{number // 250 % 250}.{number % 250}.{s % 250 + 1}"
     if s >= 250:
         ip = f"11.{number % 250}.{s // 250}.{s % 250 + 1}"
-    port = ServicePort(80, "http", target_port=PORT)
+    http = ServicePort(port, "http", target_port=PORT)
     return Service(
         Metadata(f"svc-{s}", namespace),
         cluster_ips=(ip,),
-        ports=(port,),
+        ports=(http,),
         selector={"app": f"svc-{s}"},
     )
 
@@ -64,16 +64,23 @@ def pod_ip(number: int, s: int, p: int) -> str:
 def slice_of(
     namespace: str, number: int, s: int, pods: int, first: int = 0
 ) -> Iterator[KubernetesObject]:
-    """An EndpointSlice and the captured Pods that it points at."""
-    names = [f"svc-{s}-{p}" for p in range(first, first + pods)]
-    ips = [pod_ip(number, s, p) for p in range(first, first + pods)]
-    for name, ip in zip(names, ips, strict=True):
+    """An EndpointSlice and the captured Pods that it points at, which come first."""
+    for p in range(first, first + pods):
         annotations = {"ambient.istio.io/redirection": "enabled"}
-        meta = Metadata(name, namespace, {"app": f"svc-{s}"}, annotations)
-        yield PodObject(meta, ips=(ip,), service_account=f"svc-{s}", phase="Running")
-    endpoints = tuple(SliceEndpoint((ip,), pod=name) for name, ip in zip(names, ips, strict=True))
+        meta = Metadata(f"svc-{s}-{p}", namespace, {"app": f"svc-{s}"}, annotations)
+        ips = (pod_ip(number, s, p),)
+        yield PodObject(meta, ips=ips, service_account=f"svc-{s}", phase="Running")
+    yield endpoint_slice(namespace, number, s, pods, first)
+
+
+def endpoint_slice(namespace: str, number: int, s: int, pods: int, first: int = 0) -> EndpointSlice:
+    """The EndpointSlice of a service alone."""
+    endpoints = tuple(
+        SliceEndpoint((pod_ip(number, s, p),), pod=f"svc-{s}-{p}")
+        for p in range(first, first + pods)
+    )
     meta = Metadata(f"svc-{s}-a", namespace, {"kubernetes.io/service-name": f"svc-{s}"})
-    yield EndpointSlice(meta, endpoints=endpoints, ports=(SlicePort(PORT, "http"),))
+    return EndpointSlice(meta, endpoints=endpoints, ports=(SlicePort(PORT, "http"),))
 
 
 def route(namespace: str, s: int, rules: int, prefix: str = "path") -> HTTPRoute:

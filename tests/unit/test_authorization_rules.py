@@ -190,7 +190,7 @@ def test_doubt_makes_allow_match_nothing(rule):
 @pytest.mark.parametrize("rule", BAD_RULES)
 def test_doubt_makes_deny_match_everything(rule):
     got = meaning(rule, allows=False)
-    assert (got.sources in (EVERYTHING, ANY_PEER))
+    assert got.sources in (EVERYTHING, ANY_PEER)
     assert got.operations == EVERYTHING
     assert got.problems
 

@@ -60,6 +60,11 @@ class Publisher(Observer):
         if self._stale:
             self._wake.set()
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be published."""
+        return not (self._new or self._stale)
+
     async def run(self) -> None:
         """Publish for ever; ends by cancellation. First configurations go first."""
         while True:
