@@ -13,6 +13,7 @@ _COMMANDS = {
     "serve": "Serve Envoys their configuration.",
     "status": "Print the status that manifests would get.",
     "translate": "Print what Envoy would get for manifests, offline.",
+    "validate": "Check manifests as an API server would, offline.",
 }
 """Each name is also that of a module here which holds the command under the same name."""
 

@@ -9,11 +9,9 @@ import click
 from translators.compiler import Compiler
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.world import Change
+from xds_server.cli.options import FOUND_PROBLEMS
 from xds_server.sources.folder import load_folder, load_stream
 from xds_server.sources.source import SourceProblem
-
-FOUND_PROBLEMS = 79
-"""Exit code of a command that did its work and has something to report."""
 
 
 @dataclass(frozen=True, slots=True)

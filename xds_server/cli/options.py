@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
+FOUND_PROBLEMS = 79
+"""Exit code of a command that did its work and has something to report."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xds_server.cli.options import manifests_option, mesh_options
+from xds_server.cli.options import FOUND_PROBLEMS, manifests_option, mesh_options
 
 if TYPE_CHECKING:
     from translators.ir.condition import Condition
@@ -38,7 +38,7 @@ def status(manifests: Path, show_all: bool, output: str, mesh: "Mesh") -> None:
     from datetime import UTC, datetime
 
     from translators.status import is_fine
-    from xds_server.cli.manifests import FOUND_PROBLEMS, compile_manifests
+    from xds_server.cli.manifests import compile_manifests
 
     compiled = compile_manifests(manifests, mesh)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -37,7 +37,7 @@ def read_manifest_file(name: str, data: bytes) -> ManifestFile:
     file = ManifestFile()
     may_be_large = len(data) > OBJECT_BYTES
     try:
-        for document in _expand_lists(read_documents(data, is_json=name.endswith(".json"))):
+        for document in expand_lists(read_documents(data, is_json=name.endswith(".json"))):
             if may_be_large and _is_too_large(document.value):
                 file.lost = True
                 file.problems.append(_too_large(name, document.line))
@@ -53,7 +53,7 @@ def unreadable_file(name: str, reason: str, fix: str, line: int = 0) -> Manifest
     return ManifestFile(lost=True, problems=[SourceProblem(name, line, None, "", reason, fix)])
 
 
-def _expand_lists(documents: list[Document]) -> Iterator[Document]:
+def expand_lists(documents: list[Document]) -> Iterator[Document]:
     """Each object by itself: ``kind: List`` holds several. Raises ``DocumentError``."""
     count = 0
     for line, value in documents:

@@ -49,7 +49,10 @@ class CelEngine:
             raise RuleError(str(error)) from None
 
         def check(variables: Mapping[str, object]) -> bool:
-            value = expression.eval(data={**variables, "format": {}}).value()
+            try:
+                value = expression.eval(data={**variables, "format": {}}).value()
+            except (RuntimeError, ValueError, OverflowError) as error:
+                raise RuleError(str(error)) from None  # for example a text that is no UTF-8
             if not isinstance(value, bool):
                 raise RuleError(str(value))
             return value

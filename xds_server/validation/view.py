@@ -67,6 +67,9 @@ def _view_object(value: Mapping[str, object], schema: SchemaNode) -> dict[str, o
 
 
 def _view_text(value: str, schema: SchemaNode) -> object:
-    if schema.get("format") == "date-time":
+    if schema.get("format") != "date-time":
+        return value
+    try:
         return datetime.fromisoformat(value)
-    return value
+    except ValueError:  # a leap second
+        return value
