@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from translators.resources import known_versions
@@ -31,6 +31,7 @@ def raw(value: object) -> msgspec.Raw:
     return msgspec.Raw(json.dumps(value).encode())
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary().map(lambda line: line.replace(b"\n", b"")).filter(bool)), st.data())
 def test_lines_are_the_same_however_they_are_cut(lines: list[bytes], data: st.DataObject) -> None:
     stream, cutter, found = b"".join(line + b"\n" for line in lines), Lines(), list[bytes]()
@@ -104,6 +105,7 @@ def test_what_the_server_asks_for_is_the_least_but_not_for_ever() -> None:
     assert delay(1, 0, retry_after=1e9) == 300
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 2), min_size=1))
 def test_repeated_requests_keep_their_distance(pauses: list[float]) -> None:
     pace, now, starts = Pace(0.25), 0.0, list[float]()

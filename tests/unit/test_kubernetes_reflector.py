@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xds_server.sources.kubernetes.reflector import (
@@ -259,6 +259,7 @@ _bad_ends = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.one_of(_refusals, _breakdowns), _bad_ends, st.floats(0, 1))))
 def test_no_series_of_failures_is_asked_for_without_pause(
     failures: list[tuple[Refusal | Breakdown, WatchEnd, float]],
@@ -273,6 +274,7 @@ def test_no_series_of_failures_is_asked_for_without_pause(
         assert unpaused <= len(VERSIONS)  # an older version, and pages instead of a stream
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(_bad_ends, st.floats(0, 1)), max_size=20))
 def test_whatever_happened_a_server_that_is_well_again_is_followed(
     failures: list[tuple[WatchEnd, float]],

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from translators.resources.core import Service
@@ -177,6 +177,7 @@ _objects = st.builds(
 _steps = st.lists(st.tuples(st.sampled_from(["put", "remove", "list"]), st.lists(_objects)))
 
 
+@settings(deadline=None)
 @given(_steps)
 def test_changes_add_up_to_the_last_good_version_of_what_there_is(
     steps: list[tuple[str, list[dict[str, Any]]]],
