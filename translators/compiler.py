@@ -19,8 +19,10 @@ from translators.memo import Memo
 from translators.resources.authorizationpolicy import AuthorizationPolicy
 from translators.resources.core import Service
 from translators.resources.gateway import Gateway
+from translators.resources.grpcroute import GRPCRoute
 from translators.resources.httproute import HTTPRoute
 from translators.resources.metadata import ObjectKey
+from translators.resources.tcproute import TCPRoute, TLSRoute
 from translators.status import ChangedAt, ObjectStatus, object_status
 from translators.wire import Resource, ResourceKey
 from translators.world import Change, Reader, World
@@ -203,7 +205,7 @@ class Compiler:
         match reader.find(key):
             case Service() as service:
                 return gateway_api.service_conditions(reader, service)
-            case HTTPRoute() as route:
+            case HTTPRoute() | GRPCRoute() | TCPRoute() | TLSRoute() as route:
                 return gateway_api.route_conditions(reader, self.mesh, route)
             case Gateway() as gateway if gateway_api.is_waypoint(reader, gateway):
                 return gateway_api.gateway_conditions(reader, self.mesh, gateway)

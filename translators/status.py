@@ -11,6 +11,7 @@ from typing import Any
 from translators import gateway_api
 from translators.gateway_api.binding import CONTROLLER
 from translators.gateway_api.features import SUPPORTED_FEATURES
+from translators.gateway_api.indexes import MeshRoute
 from translators.ir.condition import Condition
 from translators.ir.origin import Origin
 from translators.ir.waypoint import Mesh
@@ -35,8 +36,6 @@ ChangedAt = Callable[[Condition], str]
 """When a condition last changed its status, as RFC 3339."""
 
 Status = dict[str, Any]
-
-AnyRoute = HTTPRoute | GRPCRoute | TCPRoute | TLSRoute
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,9 @@ def class_conditions(gateway_class: GatewayClass) -> tuple[Condition, ...]:
     return (Condition(origin, "Accepted", True, "Accepted", "Handled by Istio controller"),)
 
 
-def route_status(route: AnyRoute, conditions: Iterable[Condition], changed_at: ChangedAt) -> Status:
+def route_status(
+    route: MeshRoute, conditions: Iterable[Condition], changed_at: ChangedAt
+) -> Status:
     """``{parents: [...]}`` with the entries of this controller, one for each parentRef."""
     by_scope = _by_scope(conditions)
     return {

@@ -2,7 +2,7 @@
 
 from tests.support.objects import backend, gateway, pod, reader_of, route, rule, service
 from translators.gateway_api import Destination, assemble, endpoint_set, translate_service
-from translators.gateway_api.services import Unguarded
+from translators.gateway_api.ports import Unguarded
 from translators.ir import Mesh, WaypointName
 from translators.ir.authorization import Authorization
 from translators.ir.cluster import (

@@ -252,6 +252,7 @@ def test_the_table_waits_for_all_that_a_tunnel_leads_to():
     assert resource(node).requires == {
         ResourceKey(TypeUrl.LISTENER, "main_internal"),
         ResourceKey(TypeUrl.LISTENER, "main_internal_sniff"),
+        ResourceKey(TypeUrl.LISTENER, "main_internal_tls"),
         ResourceKey(TypeUrl.CLUSTER, "main_internal"),
         ResourceKey(TypeUrl.ROUTE, "t"),
     }

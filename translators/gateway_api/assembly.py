@@ -7,6 +7,9 @@ from translators.gateway_api.endpoints import Destination
 from translators.gateway_api.services import (
     MAIN_INTERNAL,
     MAIN_INTERNAL_SNIFF,
+    MAIN_INTERNAL_TLS,
+    TLS_DISPATCH,
+    TLS_ROUTES,
     ServiceConfig,
 )
 from translators.ir import Node
@@ -20,6 +23,7 @@ from translators.ir.listener import (
     PortBinding,
 )
 from translators.ir.origin import Origin
+from translators.ir.tls import TlsDispatcher, TlsHost, TlsInspector, TlsTable
 from translators.ir.waypoint import Mesh
 from translators.resources.metadata import ObjectKey
 
@@ -57,6 +61,7 @@ def assemble(mesh: Mesh, configs: Iterable[ServiceConfig]) -> Assembly:
             *_infrastructure(mesh),
             *_internal_listeners(kept),
             _connect_table(kept),
+            *_tls_routing(kept),
             *(table for config in kept for table in config.tables),
             *(clusters[name] for name in sorted(clusters)),
         ),
@@ -88,6 +93,20 @@ def _internal_listeners(configs: list[ServiceConfig]) -> Iterator[InternalListen
         yield InternalListener(MAIN_INTERNAL_SNIFF, sniffed, sniff=True)
 
 
+def _tls_routing(configs: list[ServiceConfig]) -> Iterator[Node]:
+    """What routes by server name. It waits there for routes wherever a port declares TLS."""
+    if not any(config.declares_tls for config in configs):
+        return
+    yield TlsInspector()
+    yield TlsDispatcher()
+    yield InternalCluster(MAIN_INTERNAL_TLS, MAIN_INTERNAL_TLS)
+    yield InternalCluster(TLS_DISPATCH, TLS_DISPATCH, connects=True)
+    yield TlsTable(
+        hosts=tuple(host for config in configs for host in config.tls_hosts),
+        origins=tuple(_origin(config) for config in configs if config.tls_hosts),
+    )
+
+
 def _is_sniffed(binding: PortBinding) -> bool:
     return binding.http is not None and binding.tcp is not None
 
@@ -96,7 +115,10 @@ def _connect_table(configs: list[ServiceConfig]) -> ConnectTable:
     origins = (_origin(config) for config in configs if config.connect_hosts)
     return ConnectTable(
         hosts=tuple(host for config in configs for host in config.connect_hosts),
-        requires_tables=tuple(table.name for config in configs for table in config.tables),
+        requires_tables=(
+            *(table.name for config in configs for table in config.tables),
+            *((TLS_ROUTES,) if any(config.tls_hosts for config in configs) else ()),
+        ),
         origins=tuple(origins),
     )
 
@@ -130,8 +152,17 @@ def _without_lost(config: ServiceConfig, owners: dict[Claim, ServiceConfig]) -> 
         config,
         bindings=tuple(binding for binding, _ in pairs),
         connect_hosts=tuple(host for _, host in pairs),
+        tls_hosts=tuple(_tls_hosts_at(config, {host for _, host in pairs})),
         tables=tuple(table for table in config.tables if table.name in names),
     )
+
+
+def _tls_hosts_at(config: ServiceConfig, kept: set[ConnectHost]) -> Iterator[TlsHost]:
+    authorities = {authority for host in kept for authority in host.authorities}
+    for host in config.tls_hosts:
+        left = tuple(each for each in host.authorities if each in authorities)
+        if left:
+            yield replace(host, authorities=left)
 
 
 def _kept_addresses(

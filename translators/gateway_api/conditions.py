@@ -1,22 +1,31 @@
-"""What is to be said about Services and HTTPRoutes (Gateway API conditions, Istio's words)."""
+"""What is to be said about Services and routes (Gateway API conditions, Istio's words)."""
 
 from collections.abc import Iterator
+from typing import assert_never
 
+from translators.gateway_api.attachment import takes
 from translators.gateway_api.binding import Bound, NotBound, is_waypoint, waypoint_of
+from translators.gateway_api.connection_routes import (
+    connection_issues,
+    has_names,
+)
+from translators.gateway_api.connection_routes import fatal_issues as fatal_connection_issues
 from translators.gateway_api.endpoints import find_port
-from translators.gateway_api.indexes import is_parent
+from translators.gateway_api.indexes import MeshRoute, is_parent
 from translators.gateway_api.issues import Issue, Subject
 from translators.gateway_api.labels import INGRESS_USE_WAYPOINT
-from translators.gateway_api.matches import match_issues
 from translators.gateway_api.names import virtual_ips
 from translators.gateway_api.protocol import protocol_of
-from translators.gateway_api.rules import fatal_issues, rule_issues
+from translators.gateway_api.references import Referrer
+from translators.gateway_api.rules import Rule, fatal_issues, rule_issues, usable_matches
 from translators.ir.condition import Condition
 from translators.ir.origin import Origin
 from translators.ir.waypoint import Mesh
 from translators.resources.core import Namespace, Service, ServicePort
 from translators.resources.gateway import Gateway
-from translators.resources.httproute import HTTPRoute, HttpRule, ParentRef
+from translators.resources.grpcroute import GRPCRoute
+from translators.resources.httproute import HTTPRoute, ParentRef
+from translators.resources.tcproute import TCPRoute, TLSRoute
 from translators.world import Reader
 
 WAYPOINT_BOUND = "istio.io/WaypointBound"
@@ -37,7 +46,6 @@ _NO_LABEL = (
     "istio.io/use-waypoint label missing from parent and parent namespace; "
     "in ambient mode, route will not be respected"
 )
-_LACKS = "not speak HTTP (appProtocol: http)"
 _MAX_NAMED = 10  # issues that a message names; the rest are counted
 
 
@@ -65,13 +73,13 @@ def _without_address(origin: Origin, service: Service) -> Iterator[Condition]:
     yield Condition(origin.at("spec.clusterIP"), ADDRESS_SERVED, False, reason, message)
 
 
-def route_conditions(reader: Reader, mesh: Mesh, route: HTTPRoute) -> tuple[Condition, ...]:
+def route_conditions(reader: Reader, mesh: Mesh, route: MeshRoute) -> tuple[Condition, ...]:
     """The conditions of a route at each of its parents; ``scope`` is ``parentRefs[0]`` and so on.
 
     Parents that are none of ours to speak for, such as other implementations' Gateways, have
     no conditions.
     """
-    issues = [issue for found in _issues_by_rule(reader, mesh, route) for issue in found]
+    issues = list(_issues(reader, mesh, route))
     return tuple(
         condition
         for index, parent in enumerate(route.parents)
@@ -94,17 +102,26 @@ def _ingress(reader: Reader, service: Service) -> str:
     )
 
 
-def _issues_by_rule(reader: Reader, mesh: Mesh, route: HTTPRoute) -> Iterator[list[Issue]]:
-    for index, rule in enumerate(route.rules):
-        found = rule_issues(reader, mesh, rule)
-        yield [issue.below(f"spec.rules[{index}]") for issue in found]
+def _issues(reader: Reader, mesh: Mesh, route: MeshRoute) -> Iterator[Issue]:
+    """All that is wrong with a route, wherever it is attached; field paths are below it."""
+    match route:
+        case HTTPRoute() | GRPCRoute():
+            referrer = Referrer(route.kind, route.meta.namespace)
+            rules: tuple[Rule, ...] = route.rules
+            for index, rule in enumerate(rules):
+                for issue in rule_issues(reader, mesh, referrer, rule):
+                    yield issue.below(f"spec.rules[{index}]")
+        case TCPRoute() | TLSRoute():
+            yield from connection_issues(reader, mesh, route)
+        case _:
+            assert_never(route)
 
 
 def _parent_conditions(
-    reader: Reader, route: HTTPRoute, index: int, parent: ParentRef, issues: list[Issue]
+    reader: Reader, route: MeshRoute, index: int, parent: ParentRef, issues: list[Issue]
 ) -> Iterator[Condition]:
     scope = f"parentRefs[{index}]"
-    origin = Origin(HTTPRoute.kind, route.meta.namespace, route.meta.name)
+    origin = Origin(route.kind, route.meta.namespace, route.meta.name)
     if is_parent(parent, "Gateway") and _is_our_gateway(reader, parent):
         message = "a waypoint takes routes that are attached to services, not to itself"
         at = origin.at(f"spec.{scope}")
@@ -114,7 +131,7 @@ def _parent_conditions(
     service = reader.get(Service, parent.namespace, parent.name)
     if service is not None and _is_foreign(reader, service):
         return
-    refused = _refusal(service, parent)
+    refused = _refusal(service, parent, route)
     if refused is not None:
         at = origin.at(f"spec.{scope}")
         message = f"{at.path}: {refused}"
@@ -139,37 +156,49 @@ def _is_foreign(reader: Reader, service: Service) -> bool:
     return gateway is not None and not is_waypoint(reader, gateway)
 
 
-def _refusal(service: Service | None, parent: ParentRef) -> str | None:
+def _refusal(service: Service | None, parent: ParentRef, route: MeshRoute) -> str | None:
     """Why a route can't be attached to a parent, or None if it can."""
     if service is None:
         return f'parent service: "{parent.name}" not found'
     if parent.port is not None:
         port = find_port(service, parent.port)
         if port is None:
-            ports = ", ".join(str(one.port) for one in service.ports if _takes_routes(one))
+            ports = ", ".join(str(one.port) for one in service.ports if _takes(one, route))
             return (
                 f'parent service: "{parent.name}" has no TCP port {parent.port}; '
                 f"those that take routes are: {ports or 'none'}"
             )
-        if not _takes_routes(port):
-            refused = f"does {_LACKS} on port {parent.port}"
-            return f'parent service: "{parent.name}" {refused}'
-    elif not any(map(_takes_routes, service.ports)):
-        return f'parent service: "{parent.name}" does {_LACKS} on any port'
+        if not _takes(port, route):
+            return f'parent service: "{parent.name}" does {_lacks(route)} on port {parent.port}'
+    elif not any(_takes(port, route) for port in service.ports):
+        return f'parent service: "{parent.name}" does {_lacks(route)} on any port'
     return None
 
 
-def _takes_routes(port: ServicePort) -> bool:
+def _takes(port: ServicePort, route: MeshRoute) -> bool:
     protocol = protocol_of(port)
-    return protocol is not None and protocol.speaks_http
+    return protocol is not None and takes(protocol, route)
+
+
+def _lacks(route: MeshRoute) -> str:
+    """What a port that doesn't take a route does not do."""
+    match route:
+        case HTTPRoute() | GRPCRoute():
+            return "not speak HTTP (appProtocol: http)"
+        case TCPRoute():
+            return "not speak anything but HTTP"
+        case TLSRoute():
+            return "not declare TLS (appProtocol: tls)"
+        case _:
+            assert_never(route)
 
 
 def _acceptance(
-    origin: Origin, scope: str, route: HTTPRoute, issues: list[Issue]
+    origin: Origin, scope: str, route: MeshRoute, issues: list[Issue]
 ) -> Iterator[Condition]:
     """Accepted if some rule works; PartiallyInvalid besides if some part of the route doesn't."""
     wrong = [issue for issue in issues if issue.subject is Subject.VALUE]
-    if wrong and not any(map(_works, route.rules)):
+    if wrong and not _works(route):
         yield _from_issues(origin, "Accepted", False, wrong, scope, "")
         return
     yield Condition(origin, "Accepted", True, "Accepted", "Route was valid", scope)
@@ -177,10 +206,22 @@ def _acceptance(
         yield _from_issues(origin, "PartiallyInvalid", True, wrong, scope, "Dropped Rule: ")
 
 
-def _works(rule: HttpRule) -> bool:
+def _works(route: MeshRoute) -> bool:
+    """Whether some part of a route does what it says."""
+    match route:
+        case HTTPRoute() | GRPCRoute():
+            return any(map(_rule_works, route.rules))
+        case TCPRoute():
+            return not any(fatal_connection_issues(route))
+        case TLSRoute():
+            return has_names(route) and not any(fatal_connection_issues(route))
+        case _:
+            assert_never(route)
+
+
+def _rule_works(rule: Rule) -> bool:
     """Whether a rule does what it says for at least one of its matches."""
-    usable = any(not any(match_issues(match)) for match in rule.matches)
-    return usable and not any(fatal_issues(rule))
+    return any(usable_matches(rule)) and not any(fatal_issues(rule))
 
 
 def _resolved_refs(origin: Origin, scope: str, issues: list[Issue]) -> Condition:

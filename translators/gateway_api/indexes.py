@@ -7,7 +7,10 @@ from translators.ir.waypoint import WaypointName
 from translators.resources.core import Namespace, Pod, Service
 from translators.resources.endpointslice import EndpointSlice
 from translators.resources.gateway import GATEWAY_GROUP, Gateway, GatewayClass
+from translators.resources.grpcroute import GRPCRoute
 from translators.resources.httproute import HTTPRoute, ParentRef
+from translators.resources.referencegrant import ReferenceGrant
+from translators.resources.tcproute import TCPRoute, TLSRoute
 from translators.world import Index
 
 _PARENT_GROUPS = {"Service": ("", "core"), "Gateway": (GATEWAY_GROUP,)}
@@ -18,7 +21,11 @@ def is_parent(parent: ParentRef, kind: str) -> bool:
     return parent.kind == kind and parent.group in _PARENT_GROUPS[kind]
 
 
-def _by_parent(route: HTTPRoute) -> Iterator[tuple[str, ...]]:
+MeshRoute = HTTPRoute | GRPCRoute | TCPRoute | TLSRoute
+"""Every kind of route that can be attached to a service."""
+
+
+def _by_parent(route: MeshRoute) -> Iterator[tuple[str, ...]]:
     for parent in route.parents:
         if parent.kind in _PARENT_GROUPS and is_parent(parent, parent.kind):
             yield parent.kind, parent.namespace, parent.name
@@ -62,8 +69,22 @@ PODS_BY_LABEL: Index[Pod] = Index(
 )
 """Pods by (namespace, label, value)."""
 
-ROUTES_BY_PARENT: Index[HTTPRoute] = Index("httproute/parent", HTTPRoute, _by_parent)
+HTTP_ROUTES: Index[HTTPRoute] = Index("httproute/parent", HTTPRoute, _by_parent)
 """HTTPRoutes by (kind, namespace, name) of each parent."""
+
+GRPC_ROUTES: Index[GRPCRoute] = Index("grpcroute/parent", GRPCRoute, _by_parent)
+"""GRPCRoutes by (kind, namespace, name) of each parent."""
+
+TCP_ROUTES: Index[TCPRoute] = Index("tcproute/parent", TCPRoute, _by_parent)
+"""TCPRoutes by (kind, namespace, name) of each parent."""
+
+TLS_ROUTES: Index[TLSRoute] = Index("tlsroute/parent", TLSRoute, _by_parent)
+"""TLSRoutes by (kind, namespace, name) of each parent."""
+
+GRANTS_BY_NAMESPACE: Index[ReferenceGrant] = Index(
+    "referencegrant/namespace", ReferenceGrant, lambda grant: [(grant.meta.namespace,)]
+)
+"""ReferenceGrants by (namespace): what they permit lies in there."""
 
 GATEWAYS_BY_CLASS: Index[Gateway] = Index(
     "gateway/class", Gateway, lambda gateway: [(gateway.class_name,)]
@@ -81,7 +102,11 @@ INDEXES = (
     NAMESPACES_BY_WAYPOINT,
     SLICES_BY_SERVICE,
     PODS_BY_LABEL,
-    ROUTES_BY_PARENT,
+    HTTP_ROUTES,
+    GRPC_ROUTES,
+    TCP_ROUTES,
+    TLS_ROUTES,
+    GRANTS_BY_NAMESPACE,
     GATEWAYS_BY_CLASS,
     CLASSES_BY_CONTROLLER,
 )

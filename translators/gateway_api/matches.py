@@ -23,12 +23,22 @@ def match_issues(match: HttpMatch) -> Iterator[Issue]:
     yield from _path_issues(match.path)
     known = not match.method or match.method in _METHODS
     yield from check("method", f"method {match.method!r} is unknown", holds=known)
-    for index, header in enumerate(match.headers):
-        valid = is_matchable_header(header.name)
-        yield from _value_issues(f"headers[{index}]", header, name_is_valid=valid)
+    yield from header_issues(match.headers)
     for index, parameter in enumerate(match.query):
         valid = is_header_name(parameter.name)
         yield from _value_issues(f"queryParams[{index}]", parameter, name_is_valid=valid)
+
+
+def header_issues(headers: Iterable[HttpValueMatch]) -> Iterator[Issue]:
+    """All that keeps header matches from being used; field paths are below the match."""
+    for index, header in enumerate(headers):
+        valid = is_matchable_header(header.name)
+        yield from _value_issues(f"headers[{index}]", header, name_is_valid=valid)
+
+
+def header_matches(headers: Iterable[HttpValueMatch]) -> tuple[ValueMatch, ...]:
+    """Header matches that have no issues."""
+    return _first_of_each(map(_header, headers))
 
 
 def route_match(match: HttpMatch, peer_namespaces: tuple[str, ...]) -> RouteMatch:
@@ -36,7 +46,7 @@ def route_match(match: HttpMatch, peer_namespaces: tuple[str, ...]) -> RouteMatc
     return RouteMatch(
         path=_path(match.path),
         method=match.method,
-        headers=_first_of_each(map(_header, match.headers)),
+        headers=header_matches(match.headers),
         query=_first_of_each(map(_parameter, match.query)),
         peer_namespaces=peer_namespaces,
     )

@@ -4,18 +4,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from translators.ir.route import PathKind, Route, RouteMatch
+from translators.resources.grpcroute import GrpcMethodMatch
 from translators.resources.metadata import Metadata
 
 _PATH_RANK = {PathKind.EXACT: 0, PathKind.PREFIX: 1, PathKind.REGEX: 2}
 
-Precedence = tuple[tuple[int, ...], tuple[bool, str], str, int, int]
+Specificity = tuple[int, int, int, int, int, int]
+"""How specific a match is, the less the more; comparable between kinds of routes."""
+
+Seniority = tuple[bool, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A route, and where its match stands: of which HTTPRoute, rule and match it is made."""
+    """A route, and where its match stands: of which object, rule and match it is made."""
 
     route: Route
+    specificity: Specificity
     owner: Metadata
     rule: int
     match: int
@@ -35,23 +40,40 @@ def in_order(ranked: Iterable[Ranked]) -> tuple[Route, ...]:
 # If ties still exist within an HTTPRoute, matching precedence MUST be granted to the FIRST
 # matching rule (in list order) with a match meeting the above criteria."
 # Regular expressions are left to the implementation: as in Istio they come last, longest first.
-def _precedence(ranked: Ranked) -> Precedence:
-    owner = ranked.owner
-    return (
-        _specificity(ranked.route.match),
-        (not owner.created, owner.created),  # an age that isn't known is that of the youngest
-        f"{owner.namespace}/{owner.name}",
-        ranked.rule,
-        ranked.match,
-    )
+def _precedence(ranked: Ranked) -> tuple[Specificity, Seniority, int, int]:
+    return ranked.specificity, seniority(ranked.owner), ranked.rule, ranked.match
 
 
-def _specificity(match: RouteMatch) -> tuple[int, ...]:
-    """The less, the more specific."""
+def seniority(owner: Metadata) -> Seniority:
+    """The less, the older; an age that isn't known is that of the youngest."""
+    return not owner.created, owner.created, f"{owner.namespace}/{owner.name}"
+
+
+def http_specificity(match: RouteMatch) -> Specificity:
+    """By path, method, headers and query parameters."""
     return (
         _PATH_RANK[match.path.kind],
         -len(match.path.value),
         0 if match.method else 1,
         -len(match.headers),
         -len(match.query),
+        1,
+    )
+
+
+# Gateway API, GRPCRouteRule.matches: "Precedence MUST be given to the rule with the largest
+# number of: [...] Characters in a matching service. Characters in a matching method. Header
+# matches." A method counts as a path does, so that both kinds of routes have one order (as in
+# Istio); for what both match alike a gRPC call goes by the GRPCRoute.
+def grpc_specificity(method: GrpcMethodMatch, headers: int) -> Specificity:
+    """By service, method and headers."""
+    exact = method.type == "Exact" and bool(method.service) and bool(method.method)
+    path = f"/{method.service}/{method.method}" if exact else f"/{method.service}"
+    return (
+        _PATH_RANK[PathKind.EXACT if exact else PathKind.PREFIX],
+        -len(path),
+        0 if method.method else 1,
+        -headers,
+        0,
+        0,
     )

@@ -12,25 +12,31 @@ class PortProtocol(StrEnum):
     HTTP = "http"
     HTTP2 = "http2"
     TCP = "tcp"
+    TLS = "tls"  # forwarded as it is
     AUTO = "auto"  # not declared: sniffed
 
     @property
     def speaks_http(self) -> bool:
         """Whether requests to the port can be routed."""
-        return self is not PortProtocol.TCP
+        return self not in (PortProtocol.TCP, PortProtocol.TLS)
+
+    @property
+    def forwards_bytes(self) -> bool:
+        """Whether there are connections to the port that carry no HTTP."""
+        return self not in (PortProtocol.HTTP, PortProtocol.HTTP2)
 
 
 _STANDARD = {
     "kubernetes.io/h2c": PortProtocol.HTTP2,
     "kubernetes.io/ws": PortProtocol.HTTP,
-    "kubernetes.io/wss": PortProtocol.TCP,
+    "kubernetes.io/wss": PortProtocol.TLS,
 }
 _BY_NAME = {
     "http": PortProtocol.HTTP,
     "http2": PortProtocol.HTTP2,
     "grpc": PortProtocol.HTTP2,
-    "https": PortProtocol.TCP,
-    "tls": PortProtocol.TCP,
+    "https": PortProtocol.TLS,
+    "tls": PortProtocol.TLS,
     "tcp": PortProtocol.TCP,
     "mongo": PortProtocol.TCP,
     "mysql": PortProtocol.TCP,
@@ -62,5 +68,5 @@ def http_upstream(protocol: PortProtocol) -> UpstreamProtocol:
             return UpstreamProtocol.HTTP2
         case PortProtocol.AUTO:
             return UpstreamProtocol.AS_DOWNSTREAM
-        case PortProtocol.HTTP | PortProtocol.TCP:
+        case PortProtocol.HTTP | PortProtocol.TCP | PortProtocol.TLS:
             return UpstreamProtocol.HTTP1

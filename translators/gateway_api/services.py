@@ -1,15 +1,23 @@
 """One service as a waypoint serves it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol
 
 from translators.gateway_api.backends import outbound
+from translators.gateway_api.connection_routes import (
+    connection_rules,
+    outbound_connections,
+    tls_hosts,
+)
 from translators.gateway_api.endpoints import Destination
-from translators.gateway_api.httproute import attached_routes, port_routes
-from translators.gateway_api.names import authority, host_of, http_name, tcp_name, virtual_ips
+from translators.gateway_api.indexes import MeshRoute
+from translators.gateway_api.names import http_name, tcp_name, virtual_ips
+from translators.gateway_api.ports import GuardOf, Port, unguarded
 from translators.gateway_api.protocol import PortProtocol, http_upstream, protocol_of
+from translators.gateway_api.references import Referrer
+from translators.gateway_api.request_routes import RequestRoute, port_routes
+from translators.gateway_api.rules import http_terms
 from translators.gateway_api.scope import Scope
 from translators.ir.authorization import OPEN, Authorization
 from translators.ir.cluster import ServiceCluster, UpstreamProtocol
@@ -17,48 +25,17 @@ from translators.ir.condition import Condition
 from translators.ir.listener import ConnectHost, HttpChain, PortBinding, TcpChain
 from translators.ir.origin import Origin
 from translators.ir.route import RouteTable
+from translators.ir.tls import TlsHost
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.core import Service, ServicePort
-from translators.resources.httproute import HTTPRoute
 from translators.resources.metadata import ObjectKey
 from translators.world import Reader
 
 MAIN_INTERNAL = "main_internal"
 MAIN_INTERNAL_SNIFF = "main_internal_sniff"
-
-
-class PortGuard(Protocol):
-    """What protects a service port, by what is being decided."""
-
-    @property
-    def http(self) -> Authorization:
-        """Decided on each request."""
-
-    @property
-    def tcp(self) -> Authorization:
-        """Decided on connections that carry no HTTP."""
-
-    @property
-    def connect(self) -> Authorization:
-        """Decided on the CONNECT to a port whose protocol is not declared."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unguarded:
-    """No policy at all."""
-
-    http: Authorization = OPEN
-    tcp: Authorization = OPEN
-    connect: Authorization = OPEN
-
-
-GuardOf = Callable[[int], PortGuard]
-"""Gives what protects a port of the service, by its number."""
-
-
-def unguarded(_port: int) -> PortGuard:
-    """The guard of services without policies."""
-    return Unguarded()
+MAIN_INTERNAL_TLS = "main_internal_tls"
+TLS_DISPATCH = "tls_dispatch"
+TLS_ROUTES = "tls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,40 +50,12 @@ class ServiceConfig:
     created: str
     bindings: tuple[PortBinding, ...] = ()
     connect_hosts: tuple[ConnectHost, ...] = ()
+    tls_hosts: tuple[TlsHost, ...] = ()
+    declares_tls: bool = False
     tables: tuple[RouteTable, ...] = ()
     clusters: tuple[ServiceCluster, ...] = ()
     destinations: tuple[Destination, ...] = ()
     conditions: tuple[Condition, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Port:
-    """A service port that is translated."""
-
-    scope: Scope
-    service: Service
-    number: int
-    protocol: PortProtocol
-    guard: PortGuard
-
-    @property
-    def host(self) -> str:
-        return host_of(self.scope.mesh, self.service.meta.namespace, self.service.meta.name)
-
-    @property
-    def http_name(self) -> str | None:
-        """The name of its HTTP chain, if it has one."""
-        return http_name(self.number, self.host) if self.protocol.speaks_http else None
-
-    @property
-    def tcp_name(self) -> str | None:
-        """The name of its TCP chain, if it has one."""
-        is_tcp = self.protocol in (PortProtocol.TCP, PortProtocol.AUTO)
-        return tcp_name(self.number, self.host) if is_tcp else None
-
-    @property
-    def origin(self) -> Origin:
-        return Origin(Service.kind, self.service.meta.namespace, self.service.meta.name)
 
 
 def translate_service(
@@ -129,7 +78,9 @@ def translate_service(
         service=service.key,
         created=service.meta.created,
         bindings=tuple(_binding(port, addresses) for port in ports) if addresses else (),
-        connect_hosts=tuple(_connect_host(port, addresses) for port in ports) if addresses else (),
+        connect_hosts=tuple(map(_connect_host, ports)) if addresses else (),
+        tls_hosts=tuple(chain.from_iterable(map(_tls_hosts, ports))) if addresses else (),
+        declares_tls=bool(addresses) and any(port.protocol is PortProtocol.TLS for port in ports),
         tables=tuple(_route_table(port) for port in ports if port.http_name) if addresses else (),
         clusters=tuple({cluster.name: cluster for cluster, _ in clusters}.values()),
         destinations=tuple(sorted({destination for _, destination in clusters})),
@@ -137,7 +88,7 @@ def translate_service(
     )
 
 
-def _ports(scope: Scope, service: Service, guard_of: GuardOf) -> Iterator[_Port]:
+def _ports(scope: Scope, service: Service, guard_of: GuardOf) -> Iterator[Port]:
     """The ports that can be served, by number; of several with the same number the first."""
     first: dict[int, ServicePort] = {}
     for port in service.ports:
@@ -146,10 +97,10 @@ def _ports(scope: Scope, service: Service, guard_of: GuardOf) -> Iterator[_Port]
     for number in sorted(first):
         protocol = protocol_of(first[number])
         if protocol is not None:
-            yield _Port(scope, service, number, protocol, guard_of(number))
+            yield Port(scope, service, number, protocol, guard_of(number))
 
 
-def _binding(port: _Port, addresses: tuple[str, ...]) -> PortBinding:
+def _binding(port: Port, addresses: tuple[str, ...]) -> PortBinding:
     http = HttpChain(port.http_name, port.host, port.number) if port.http_name else None
     tcp = None
     if port.tcp_name:
@@ -159,19 +110,25 @@ def _binding(port: _Port, addresses: tuple[str, ...]) -> PortBinding:
     return PortBinding(addresses, port.number, http, tcp)
 
 
-def _connect_host(port: _Port, addresses: tuple[str, ...]) -> ConnectHost:
-    sniffed = port.protocol is PortProtocol.AUTO
+def _connect_host(port: Port) -> ConnectHost:
+    by_name = bool(port.tls_routes())
+    rules = () if by_name else connection_rules(port.scope, port.home, port.tcp_routes())
     return ConnectHost(
         name=f"{port.host}:{port.number}",
-        authorities=tuple(authority(address, port.number) for address in addresses),
-        cluster=MAIN_INTERNAL_SNIFF if sniffed else MAIN_INTERNAL,
+        authorities=port.authorities,
+        cluster=MAIN_INTERNAL_TLS if by_name else _listener(port.protocol),
         authorization=_connect_authorization(port),
+        rules=rules,
     )
 
 
-def _connect_authorization(port: _Port) -> Authorization:
+def _listener(protocol: PortProtocol) -> str:
+    return MAIN_INTERNAL_SNIFF if protocol is PortProtocol.AUTO else MAIN_INTERNAL
+
+
+def _connect_authorization(port: Port) -> Authorization:
     match port.protocol:
-        case PortProtocol.TCP:
+        case PortProtocol.TCP | PortProtocol.TLS:
             return port.guard.tcp
         case PortProtocol.AUTO:
             return port.guard.connect
@@ -179,9 +136,15 @@ def _connect_authorization(port: _Port) -> Authorization:
             return OPEN  # each request is decided
 
 
-def _route_table(port: _Port) -> RouteTable:
+def _tls_hosts(port: Port) -> tuple[TlsHost, ...]:
+    own = tcp_name(port.number, port.host)
+    tls, tcp = port.tls_routes(), port.tcp_routes()
+    return tls_hosts(port.scope, port.home, own, port.authorities, tls, tcp)
+
+
+def _route_table(port: Port) -> RouteTable:
     name = http_name(port.number, port.host)
-    routes = attached_routes(port.scope.reader, port.service, port.number)
+    routes = port.request_routes()
     return RouteTable(
         name=name,
         host=port.host,
@@ -192,30 +155,32 @@ def _route_table(port: _Port) -> RouteTable:
     )
 
 
-def _route_origin(route: HTTPRoute) -> Origin:
-    return Origin(HTTPRoute.kind, route.meta.namespace, route.meta.name)
+def _route_origin(route: MeshRoute) -> Origin:
+    return Origin(route.kind, route.meta.namespace, route.meta.name)
 
 
-def _clusters(port: _Port) -> Iterator[tuple[ServiceCluster, Destination]]:
+def _clusters(port: Port) -> Iterator[tuple[ServiceCluster, Destination]]:
     """The port's own clusters and those that its routes lead to."""
     if port.http_name:
         yield _own_cluster(port, port.http_name, http_upstream(port.protocol))
-        routes = attached_routes(port.scope.reader, port.service, port.number)
-        yield from _route_clusters(port.scope, routes)
+        yield from _request_clusters(port.scope, port.request_routes())
     if port.tcp_name:
         yield _own_cluster(port, port.tcp_name, UpstreamProtocol.TCP)
+        yield from outbound_connections(port.scope, port.tcp_routes())
+        yield from outbound_connections(port.scope, port.tls_routes())
 
 
-def _route_clusters(
-    scope: Scope, routes: Iterable[HTTPRoute]
+def _request_clusters(
+    scope: Scope, routes: Iterable[RequestRoute]
 ) -> Iterator[tuple[ServiceCluster, Destination]]:
     for route in routes:
+        referrer = Referrer(route.kind, route.meta.namespace)
         for rule in route.rules:
-            yield from outbound(scope, rule)
+            yield from outbound(scope, referrer, http_terms(rule))
 
 
 def _own_cluster(
-    port: _Port, name: str, protocol: UpstreamProtocol
+    port: Port, name: str, protocol: UpstreamProtocol
 ) -> tuple[ServiceCluster, Destination]:
     meta = port.service.meta
     cluster = ServiceCluster(name, port.host, port.number, protocol, origins=(port.origin,))

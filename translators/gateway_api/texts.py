@@ -19,6 +19,8 @@ _ORIGIN = re.compile(
     r"\*|([a-z][a-z0-9+.-]*://)(\*|(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?|\[[0-9a-f:.]+\])"
     r"(:([0-9]{1,5}|\*))?"
 )
+_GRPC_SERVICE = re.compile(r"\.?[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_GRPC_METHOD = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _MAX_PATH = 1024
 _MAX_PATTERN = 1024
 _PSEUDO_HEADERS = frozenset({":authority", ":method", ":scheme", ":path"})
@@ -51,6 +53,21 @@ def is_header_value(text: str) -> bool:
 def is_host_name(text: str) -> bool:
     """Whether a text is a precise host name (Gateway API PreciseHostname)."""
     return _HOST_NAME.fullmatch(text) is not None
+
+
+def is_server_name(text: str) -> bool:
+    """Whether a text is a host name whose first label may be ``*`` (Gateway API Hostname)."""
+    return is_host_name(text.removeprefix("*."))
+
+
+def is_grpc_service(text: str) -> bool:
+    """Whether a text is the full name of a gRPC service (Gateway API GRPCMethodMatch)."""
+    return len(text) <= _MAX_PATH and _GRPC_SERVICE.fullmatch(text) is not None
+
+
+def is_grpc_method(text: str) -> bool:
+    """Whether a text is the name of a gRPC method (Gateway API GRPCMethodMatch)."""
+    return len(text) <= _MAX_PATH and _GRPC_METHOD.fullmatch(text) is not None
 
 
 def is_name(text: str) -> bool:

@@ -25,12 +25,16 @@ class WaypointName:
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """Facts that all waypoints share (Istio's MeshConfig)."""
+    """Facts that all waypoints share (Istio's MeshConfig).
+
+    ``requires_grants``: a route needs a ReferenceGrant for a backend in another namespace.
+    """
 
     trust_domain: str = "cluster.local"
     trust_domain_aliases: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
     root_namespace: str = "istio-system"
+    requires_grants: bool = False
 
     @property
     def trust_domains(self) -> tuple[str, ...]:

@@ -1,0 +1,180 @@
+"""What a service port does with connections that are forwarded as they are: TCP and TLS routes.
+
+Of the routes for the same connections the oldest counts, and of its rules the first. A rule that
+can't be followed refuses, and so does the share of a backend that can't be had. TLS routes are
+looked at before TCP routes (as in Istio), which get what no TLS route has a server name for.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from translators.gateway_api.attachment import Attached, by_audience
+from translators.gateway_api.backends import weight_issues
+from translators.gateway_api.clusters import outbound_cluster, own_tcp_cluster, tcp_cluster
+from translators.gateway_api.endpoints import Destination
+from translators.gateway_api.issues import Issue, check, unusable
+from translators.gateway_api.references import Referrer, Target, resolve_ref
+from translators.gateway_api.scope import Scope
+from translators.gateway_api.texts import is_server_name
+from translators.ir.cluster import ServiceCluster
+from translators.ir.listener import ConnectionRule, Share
+from translators.ir.origin import Origin
+from translators.ir.tls import TlsHost
+from translators.ir.waypoint import Mesh
+from translators.resources.tcproute import TcpBackend, TCPRoute, TLSRoute
+from translators.world import Reader
+
+ConnectionRoute = TCPRoute | TLSRoute
+
+_ANY = "*"
+
+
+def connection_rules(
+    scope: Scope, home: str, routes: Iterable[TCPRoute]
+) -> tuple[ConnectionRule, ...]:
+    """What becomes of the connections to a port; empty if the port has no routes."""
+    attached = by_audience(routes, home)
+    consumers = (
+        _rule(scope, attached.consumers[namespace][0], (namespace,))
+        for namespace in sorted(attached.consumers)
+    )
+    return (*consumers, *(_rule(scope, route) for route in attached.producers[:1]))
+
+
+def tls_hosts(
+    scope: Scope,
+    home: str,
+    own_cluster: str,
+    authorities: tuple[str, ...],
+    routes: Iterable[TLSRoute],
+    others: Iterable[TCPRoute],
+) -> tuple[TlsHost, ...]:
+    """What becomes of the connections to a port by their server name; empty without TLS routes.
+
+    A name that no route has is refused, unless there are TCP routes, or TLS routes of other
+    namespaces' clients only.
+    """
+    routes = tuple(routes)
+    if not routes:
+        return ()
+    tls, tcp = by_audience(routes, home), by_audience(others, home)
+    names = {name for route in routes for name in _server_names(route)}
+    refused = bool(tls.producers or tcp.producers)
+    rest = () if refused else (ConnectionRule("default", (Share(own_cluster),)),)
+    return tuple(
+        TlsHost(name, authorities, (*_rules(scope, name, tls, tcp), *rest))
+        for name in sorted(names | {_ANY})
+    )
+
+
+def connection_issues(reader: Reader, mesh: Mesh, route: ConnectionRoute) -> Iterator[Issue]:
+    """All that is wrong with a route; field paths are below it."""
+    yield from fatal_issues(route)
+    only_first = f"of the rules of a {route.kind} only the first counts"
+    yield from check("spec.rules[1]", only_first, holds=len(route.rules) <= 1)
+    if isinstance(route, TLSRoute):
+        yield from _name_issues(route)
+    for index, backend in enumerate(_backends(route)):
+        found = resolve_ref(reader, mesh, _referrer(route), backend.ref)
+        if isinstance(found, Issue):
+            yield found.below(f"spec.rules[0].backendRefs[{index}]")
+
+
+def fatal_issues(route: ConnectionRoute) -> Iterator[Issue]:
+    """Whatever makes a route refuse all of its connections; field paths are below the route."""
+    for path, reason in route.rules[0].unreadable if route.rules else ():
+        yield unusable(f"spec.rules[0].{path}", reason)
+    for issue in weight_issues(_backends(route)):
+        yield issue.below("spec.rules[0]")
+
+
+def has_names(route: TLSRoute) -> bool:
+    """Whether any server name can lead to the route."""
+    return bool(_server_names(route))
+
+
+def outbound_connections(
+    scope: Scope, routes: Iterable[ConnectionRoute]
+) -> Iterator[tuple[ServiceCluster, Destination]]:
+    """The clusters of routes that no service of this waypoint brings along."""
+    for route in routes:
+        for backend in _backends(route):
+            target = resolve_ref(scope.reader, scope.mesh, _referrer(route), backend.ref)
+            if isinstance(target, Target) and own_tcp_cluster(scope, target) is None:
+                yield outbound_cluster(scope, target)
+
+
+def _rules(
+    scope: Scope, name: str, tls: Attached[TLSRoute], tcp: Attached[TCPRoute]
+) -> Iterator[ConnectionRule]:
+    """What becomes of connections with a server name, for each audience that has any routes."""
+    for namespace in sorted(tls.consumers.keys() | tcp.consumers.keys()):
+        routes = tls.consumers.get(namespace, [])
+        found = _best(name, routes) or next(iter(tcp.consumers.get(namespace, [])), None)
+        yield _rule_or_refusal(scope, found, (namespace,))
+    if tls.producers or tcp.producers:
+        found = _best(name, tls.producers) or next(iter(tcp.producers), None)
+        yield _rule_or_refusal(scope, found, ())
+
+
+def _best(name: str, routes: Iterable[TLSRoute]) -> ConnectionRoute | None:
+    """The route with the longest pattern that covers all of ``name``; of equals the oldest."""
+    covering = (
+        (len(pattern), route)
+        for route in routes
+        for pattern in _server_names(route)
+        if _covers(pattern, name)
+    )
+    return max(covering, key=lambda found: found[0], default=(0, None))[1]
+
+
+def _covers(pattern: str, name: str) -> bool:
+    return pattern in (_ANY, name) or (pattern.startswith("*.") and name.endswith(pattern[1:]))
+
+
+def _rule_or_refusal(
+    scope: Scope, route: ConnectionRoute | None, peers: tuple[str, ...]
+) -> ConnectionRule:
+    if route is None:
+        return ConnectionRule("unmatched", (), peers)
+    return _rule(scope, route, peers)
+
+
+def _rule(scope: Scope, route: ConnectionRoute, peers: tuple[str, ...] = ()) -> ConnectionRule:
+    meta = route.meta
+    refused = not route.rules or any(fatal_issues(route))
+    return ConnectionRule(
+        name=f"{meta.namespace}.{meta.name}.0",
+        shares=() if refused else tuple(_shares(scope, route)),
+        peer_namespaces=peers,
+        origin=Origin(route.kind, meta.namespace, meta.name, "spec.rules[0]"),
+    )
+
+
+def _shares(scope: Scope, route: ConnectionRoute) -> Iterator[Share]:
+    for backend in _backends(route):
+        if backend.weight > 0:
+            target = resolve_ref(scope.reader, scope.mesh, _referrer(route), backend.ref)
+            cluster = tcp_cluster(scope, target) if isinstance(target, Target) else None
+            yield Share(cluster, backend.weight)
+
+
+def _backends(route: ConnectionRoute) -> tuple[TcpBackend, ...]:
+    return route.rules[0].backends if route.rules else ()
+
+
+def _server_names(route: TLSRoute) -> tuple[str, ...]:
+    """The server names of a route in lower case; a route without any is for all of them."""
+    if not route.hostnames:
+        return (_ANY,)
+    names = (name.lower() for name in route.hostnames)
+    return tuple(name for name in names if is_server_name(name))
+
+
+def _name_issues(route: TLSRoute) -> Iterator[Issue]:
+    for index, name in enumerate(route.hostnames):
+        valid = is_server_name(name.lower())
+        yield from check(f"spec.hostnames[{index}]", f"{name!r} is no host name", holds=valid)
+
+
+def _referrer(route: ConnectionRoute) -> Referrer:
+    return Referrer(route.kind, route.meta.namespace)

@@ -1,0 +1,113 @@
+"""A service port, as a waypoint serves it: what it speaks, who guards it, which routes it has."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from translators.gateway_api.attachment import R, attached_routes, takes
+from translators.gateway_api.indexes import (
+    GRPC_ROUTES,
+    HTTP_ROUTES,
+    TCP_ROUTES,
+    TLS_ROUTES,
+)
+from translators.gateway_api.names import authority, host_of, http_name, tcp_name, virtual_ips
+from translators.gateway_api.protocol import PortProtocol
+from translators.gateway_api.request_routes import RequestRoute
+from translators.gateway_api.scope import Scope
+from translators.ir.authorization import OPEN, Authorization
+from translators.ir.origin import Origin
+from translators.resources.core import Service
+from translators.resources.tcproute import TCPRoute, TLSRoute
+from translators.world import Index
+
+
+class PortGuard(Protocol):
+    """What protects a service port, by what is being decided."""
+
+    @property
+    def http(self) -> Authorization:
+        """Decided on each request."""
+
+    @property
+    def tcp(self) -> Authorization:
+        """Decided on connections that carry no HTTP."""
+
+    @property
+    def connect(self) -> Authorization:
+        """Decided on the CONNECT to a port whose protocol is not declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unguarded:
+    """No policy at all."""
+
+    http: Authorization = OPEN
+    tcp: Authorization = OPEN
+    connect: Authorization = OPEN
+
+
+GuardOf = Callable[[int], PortGuard]
+"""Gives what protects a port of the service, by its number."""
+
+
+def unguarded(_port: int) -> PortGuard:
+    """The guard of services without policies."""
+    return Unguarded()
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port of a service that is translated for a waypoint."""
+
+    scope: Scope
+    service: Service
+    number: int
+    protocol: PortProtocol
+    guard: PortGuard
+
+    @property
+    def host(self) -> str:
+        """The fully qualified name of the service."""
+        return host_of(self.scope.mesh, self.service.meta.namespace, self.service.meta.name)
+
+    @property
+    def home(self) -> str:
+        """The namespace of the service."""
+        return self.service.meta.namespace
+
+    @property
+    def http_name(self) -> str | None:
+        """The name of its HTTP chain, if it has one."""
+        return http_name(self.number, self.host) if self.protocol.speaks_http else None
+
+    @property
+    def tcp_name(self) -> str | None:
+        """The name of its TCP chain, if it has one."""
+        return tcp_name(self.number, self.host) if self.protocol.forwards_bytes else None
+
+    @property
+    def authorities(self) -> tuple[str, ...]:
+        """What a CONNECT to the port names, for each virtual IP of the service."""
+        return tuple(authority(address, self.number) for address in virtual_ips(self.service))
+
+    @property
+    def origin(self) -> Origin:
+        """The service."""
+        return Origin(Service.kind, self.service.meta.namespace, self.service.meta.name)
+
+    def request_routes(self) -> list[RequestRoute]:
+        """The routes for requests."""
+        return [*self._routes(HTTP_ROUTES), *self._routes(GRPC_ROUTES)]
+
+    def tcp_routes(self) -> list[TCPRoute]:
+        """The routes for connections that carry no HTTP."""
+        return self._routes(TCP_ROUTES)
+
+    def tls_routes(self) -> list[TLSRoute]:
+        """The routes for TLS connections, by server name."""
+        return self._routes(TLS_ROUTES)
+
+    def _routes(self, index: Index[R]) -> list[R]:
+        found = attached_routes(self.scope.reader, index, self.service, self.number)
+        return [route for route in found if takes(self.protocol, route)]

@@ -1,0 +1,94 @@
+"""What one object names in another: whether it may, and whether it is there."""
+
+from dataclasses import dataclass
+
+from translators.gateway_api.endpoints import find_port
+from translators.gateway_api.indexes import GRANTS_BY_NAMESPACE
+from translators.gateway_api.issues import Issue, Subject
+from translators.gateway_api.names import host_of
+from translators.ir.waypoint import Mesh
+from translators.resources.core import Service, ServicePort
+from translators.resources.gateway import GATEWAY_GROUP
+from translators.resources.httproute import BackendRef
+from translators.resources.referencegrant import GrantFrom, GrantTo
+from translators.world import Reader
+
+_CORE = ("", "core")
+
+
+@dataclass(frozen=True, slots=True)
+class Referrer:
+    """Who refers: an object by its kind and namespace."""
+
+    kind: str
+    namespace: str
+    group: str = GATEWAY_GROUP
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A service port that requests and connections can be sent to."""
+
+    service: Service
+    port: ServicePort
+
+
+def resolve_ref(reader: Reader, mesh: Mesh, referrer: Referrer, ref: BackendRef) -> Target | Issue:
+    """The service port that a reference names, or why it can't be had.
+
+    Every reference goes through here, be it to another namespace or not. Whether something is
+    permitted is decided before anyone is told whether it exists.
+    """
+    if ref.group not in _CORE or ref.kind != "Service":
+        return _invalid("kind", "InvalidKind", f"referencing unsupported backendRef: {ref.kind}")
+    if not is_permitted(reader, mesh, referrer, ref):
+        message = (
+            f"backendRef {ref.name}/{ref.namespace} not accessible to a {referrer.kind} in "
+            f'namespace "{referrer.namespace}" (missing a ReferenceGrant?)'
+        )
+        return _invalid("namespace", "RefNotPermitted", message)
+    if ref.port is None:
+        return _invalid("port", "InvalidDestination", "port is required in backendRef")
+    return _find(reader, mesh, ref, ref.port)
+
+
+def is_permitted(reader: Reader, mesh: Mesh, referrer: Referrer, ref: BackendRef) -> bool:
+    """Whether an object may refer to a service (Gateway API ReferenceGrant).
+
+    Within a namespace always. Across namespaces a grant is asked for only if the mesh says so:
+    GEP-1426 wants one, but Istio's mesh routes never needed any.
+    """
+    if ref.namespace == referrer.namespace or not mesh.requires_grants:
+        return True
+    return any(
+        any(_is_from(source, referrer) for source in grant.sources)
+        and any(_is_to(target, ref) for target in grant.targets)
+        for grant in reader.select(GRANTS_BY_NAMESPACE, ref.namespace)
+    )
+
+
+def _is_from(source: GrantFrom, referrer: Referrer) -> bool:
+    wanted = (referrer.group, referrer.kind, referrer.namespace)
+    return (source.group, source.kind, source.namespace) == wanted
+
+
+def _is_to(target: GrantTo, ref: BackendRef) -> bool:
+    named = target.name in ("", ref.name)
+    return named and target.group in _CORE and target.kind == ref.kind
+
+
+def _find(reader: Reader, mesh: Mesh, ref: BackendRef, number: int) -> Target | Issue:
+    host = host_of(mesh, ref.namespace, ref.name)
+    service = reader.get(Service, ref.namespace, ref.name)
+    if service is None:
+        return _invalid("name", "BackendNotFound", f"backend({host}) not found")
+    if service.external_name:
+        return _invalid("name", "InvalidKind", f"backend({host}) is an ExternalName service")
+    port = find_port(service, number)
+    if port is None:
+        return _invalid("port", "BackendNotFound", f"backend({host}) has no TCP port {number}")
+    return Target(service, port)
+
+
+def _invalid(path: str, reason: str, message: str) -> Issue:
+    return Issue(path, Subject.REFERENCE, reason, message)
