@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from translators.gateway_api.indexes import PODS_BY_LABEL, SLICES_BY_SERVICE
 from translators.gateway_api.labels import REDIRECTION, TUNNEL
@@ -15,8 +16,7 @@ from translators.resources.endpointslice import EndpointSlice, SliceEndpoint
 from translators.world import Reader
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Destination:
+class Destination(NamedTuple):
     """A cluster, and the service port whose endpoints it has."""
 
     cluster: str

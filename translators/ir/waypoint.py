@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class WaypointName:
-    """The namespace and name of the Gateway that a waypoint's Envoys serve."""
+class WaypointName(NamedTuple):
+    """The namespace and name of the Gateway that a waypoint's Envoys serve.
+
+    A tuple, as all names that are looked up on every change: its hash is the cheapest there is.
+    """
 
     namespace: str
     name: str

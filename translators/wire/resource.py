@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
+from typing import NamedTuple
 
 from betterproto2 import Message
 
@@ -27,8 +28,7 @@ class TypeUrl(StrEnum):
     ROUTE = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ResourceKey:
+class ResourceKey(NamedTuple):
     """Names a resource within one waypoint's configuration."""
 
     type_url: TypeUrl

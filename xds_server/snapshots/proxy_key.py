@@ -1,12 +1,11 @@
 """Which Envoys get the same configuration."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from translators.ir.waypoint import WaypointName
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ProxyKey:
+class ProxyKey(NamedTuple):
     """The Envoys of one waypoint that listen on one address; they share one snapshot.
 
     ``bind`` is the ``ip:port`` of ``connect_terminate``. In a cluster all replicas have the same;
