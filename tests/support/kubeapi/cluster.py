@@ -62,9 +62,9 @@ class Cluster:
         value = check_type(body, write.kind, write.version)
         if value["metadata"].get("resourceVersion"):
             raise ApiError(400, "BadRequest", "resourceVersion should not be set on new objects")
-        return self._create(write, value, ownership.track_update, "Update")
+        return self._create(write, value)
 
-    def _create(self, write: Write, value: Object, own: Any, operation: str) -> Object:
+    def _create(self, write: Write, value: Object, *, tracked: bool = False) -> Object:
         kind = write.kind
         value = self._with_new_metadata(write, value)
         self._check_namespace(write, value)
@@ -73,9 +73,9 @@ class Cluster:
         if kind.has_status:
             value.pop("status", None)
         admitted = self._admission.admit(value, kind, write.version, None, strict=write.strict)
-        manager = write.as_manager(operation)
-        if operation == "Update":
-            admitted = own(None, admitted, manager, write.schema)
+        if not tracked:
+            manager = write.as_manager("Update")
+            admitted = ownership.track_update(None, admitted, manager, write.schema)
         if write.dry_run:
             return admitted
         stored = self.store.put(kind.key, admitted)
@@ -146,7 +146,7 @@ class Cluster:
             config.pop("status", None)
         if live is None:
             owned = ownership.apply(None, config, manager, write.schema, force=force)
-            return self._create(write, owned, None, "Apply"), True
+            return self._create(write, owned, tracked=True), True
         if config["metadata"].get("resourceVersion"):
             check_version(config, write.kind, live)
         if write.subresource:
