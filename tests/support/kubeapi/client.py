@@ -82,7 +82,7 @@ class Client:
         *,
         kind: str = "application/json",
         accept: str = "application/json",
-        **query: object,
+        **query: Any,
     ) -> Reply:
         """``query`` are the parameters of the request."""
         response = await self._session.request(
@@ -95,20 +95,20 @@ class Client:
         async with response:
             return Reply(response.status, await response.json(content_type=None))
 
-    async def get(self, path: str, **query: object) -> Reply:
+    async def get(self, path: str, **query: Any) -> Reply:
         return await self.request("GET", path, **query)
 
-    async def create(self, path: str, body: object, **query: object) -> Reply:
+    async def create(self, path: str, body: object, **query: Any) -> Reply:
         return await self.request("POST", path, body, **query)
 
-    async def replace(self, path: str, body: object, **query: object) -> Reply:
+    async def replace(self, path: str, body: object, **query: Any) -> Reply:
         return await self.request("PUT", path, body, **query)
 
-    async def merge(self, path: str, body: object, **query: object) -> Reply:
+    async def merge(self, path: str, body: object, **query: Any) -> Reply:
         """A JSON merge patch."""
         return await self.request("PATCH", path, body, kind=MERGE_PATCH, **query)
 
-    async def apply(self, path: str, body: object, manager: str, **query: object) -> Reply:
+    async def apply(self, path: str, body: object, manager: str, **query: Any) -> Reply:
         """A server-side apply."""
         return await self.request(
             "PATCH", path, body, kind=APPLY_PATCH, fieldManager=manager, **query
@@ -118,7 +118,7 @@ class Client:
         return await self.request("DELETE", path, body)
 
     @asynccontextmanager
-    async def watch(self, path: str, **query: object) -> AsyncIterator[Watch]:
+    async def watch(self, path: str, **query: Any) -> AsyncIterator[Watch]:
         """Raises AssertionError if the answer is an error."""
         parameters = {"watch": "true"} | {name: str(value) for name, value in query.items()}
         async with self._session.get(path, params=parameters) as response:
