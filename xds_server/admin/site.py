@@ -8,10 +8,11 @@ from typing import Any
 from aiohttp import web
 
 from translators.ir.waypoint import WaypointName
-from translators.wire import Snapshot
+from translators.wire import ResourceKey, Snapshot
 from xds_server.admin.config_dump import config_dump
 from xds_server.ads import AdsCounters, StreamRegistry, StreamStatus
-from xds_server.snapshots import SnapshotStore
+from xds_server.protocol import ResourceState
+from xds_server.snapshots import ProxyKey, SnapshotStore
 
 _PAGES = {
     "/": "this list",
@@ -68,7 +69,12 @@ class AdminSite:
         return web.json_response(self.problems())
 
     async def _syncz(self, _: web.Request) -> web.Response:
-        return web.json_response([_describe(stream) for stream in self.registry.streams()])
+        return web.json_response(
+            [
+                _describe(stream, self.store.served(_key(stream)))
+                for stream in self.registry.streams()
+            ]
+        )
 
     async def _config_dump(self, request: web.Request) -> web.Response:
         try:
@@ -95,8 +101,8 @@ class AdminSite:
         return self.preview(waypoint)
 
 
-def _describe(stream: StreamStatus) -> dict[str, Any]:
-    states = stream.state().values()
+def _describe(stream: StreamStatus, served: Snapshot | None) -> dict[str, Any]:
+    states = stream.state()
     return {
         "waypoint": str(stream.proxy.waypoint),
         "node": stream.proxy.node_id,
@@ -104,5 +110,18 @@ def _describe(stream: StreamStatus) -> dict[str, Any]:
         "protocol": stream.variant,
         "connected_at": stream.connected_at.isoformat(),
         "resources": len(states),
-        "synced": all(state.sent == state.acked and not state.error for state in states),
+        "synced": served is not None and _has_all(states, served),
     }
+
+
+def _key(stream: StreamStatus) -> ProxyKey:
+    return ProxyKey(stream.proxy.waypoint, stream.proxy.bind)
+
+
+def _has_all(states: Mapping[ResourceKey, ResourceState], served: Snapshot) -> bool:
+    """Whether everything was accepted, be it on this stream or on one before it."""
+    return all(
+        (state := states.get(resource.key)) is not None and state.acked == resource.version
+        for names in served.resources.values()
+        for resource in names.values()
+    )

@@ -1,0 +1,172 @@
+"""Envoy refuses something that we rendered: the rest goes on, and a sound version heals it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster
+from envoy_data_plane.envoy.config.listener.v3 import Listener
+from envoy_data_plane.envoy.config.route.v3 import DirectResponseAction, RouteConfiguration
+
+from tests.support.certs import CertFolder
+from tests.support.controlplane import ControlPlane, control_plane, eventually, settings
+from tests.support.dumps import by_name, listeners
+from tests.support.fleet import EchoFleet
+from tests.support.loopback import LoopbackNet, free_port
+from tests.support.manifests import (
+    DECLARED,
+    Manifest,
+    ManifestFolder,
+    backend,
+    path,
+    route,
+    rule,
+    service,
+)
+from tests.support.mesh import Mesh, Offer, Pods, start_pods, waypoint
+from translators.wire import Resource, ResourceKey, TypeUrl
+from translators.wire.resource import content_version
+from xds_server.snapshots import ProxyKey
+
+HOME = "fault"
+PLAIN = {"pod": "plain"}
+Damage = Callable[[bytes], bytes]
+
+
+def bad_route(body: bytes) -> bytes:
+    """The table with a status that no answer can have."""
+    table = RouteConfiguration.parse(body)
+    table.virtual_hosts[0].routes[0].route = None
+    table.virtual_hosts[0].routes[0].direct_response = DirectResponseAction(status=99)
+    return bytes(table)
+
+
+def bad_cluster(body: bytes) -> bytes:
+    """The cluster with no time to connect."""
+    cluster = Cluster.parse(body)
+    cluster.connect_timeout = timedelta(0)
+    return bytes(cluster)
+
+
+def bad_listener(body: bytes) -> bytes:
+    """The listener with one chain twice."""
+    listener = Listener.parse(body)
+    listener.filter_chains.append(listener.filter_chains[0])
+    return bytes(listener)
+
+
+_PORT = f"inbound-vip|80|http|web.{HOME}.svc.cluster.local"
+CASES: Mapping[ResourceKey, Damage] = {
+    ResourceKey(TypeUrl.ROUTE, _PORT): bad_route,
+    ResourceKey(TypeUrl.CLUSTER, _PORT): bad_cluster,
+    ResourceKey(TypeUrl.LISTENER, "main_internal"): bad_listener,
+}
+
+
+@pytest.fixture(scope="module")
+def pods(net: LoopbackNet, fleet: EchoFleet) -> Iterator[Pods]:
+    echoes = start_pods(fleet, net, 161)
+    yield echoes
+    for app in echoes:
+        fleet.remove(app.ip)
+
+
+@pytest.mark.parametrize(("key", "damage"), CASES.items(), ids=("route", "cluster", "listener"))
+async def test_refused_healed_and_gone_with_a_restart(
+    key: ResourceKey,
+    damage: Damage,
+    net: LoopbackNet,
+    certs: CertFolder,
+    pods: Pods,
+    tmp_path: Path,
+) -> None:
+    given = settings(tmp_path, free_port("127.0.0.1"))
+    manifests = ManifestFolder(tmp_path / "manifests")
+    async with AsyncExitStack() as stack:
+        server = AsyncExitStack()
+        plane = await server.enter_async_context(
+            control_plane(given, manifests.root, certs.authority)
+        )
+        stack.push_async_callback(server.aclose)
+        mesh = await stack.enter_async_context(
+            waypoint(HOME, net.ip(170), plane, tmp_path, pods, certs, manifests, net.ip(171))
+        )
+        web = Offer("web", "10.98.0.1", service("web", HOME, "10.98.0.1", PLAIN, DECLARED))
+        other = Offer("other", "10.98.0.2", service("other", HOME, "10.98.0.2", PLAIN, DECLARED))
+        await mesh.put("services", web.manifest, other.manifest, *only("/1", "web", "other"))
+        assert await statuses(mesh, web, other) == {"/1": [200, 200], "/2": [404, 404]}
+
+        with damaged(plane, key, damage):
+            await mesh.put("services", web.manifest, other.manifest, *only("/2", "web", "other"))
+            [rejection] = plane.server._store.rejections(mesh.name)
+            assert rejection.key == key
+            assert rejection.message
+            seen = await statuses(mesh, web, other)
+            assert seen["/2"][1] == 200  # what was sound has arrived
+            assert 503 not in seen["/1"] + seen["/2"]  # and what was not has broken nothing
+
+        plane.server._publisher.refresh([mesh.name])
+        await plane.until_obeyed()
+        assert plane.server._store.rejections(mesh.name) == ()
+        assert await statuses(mesh, web, other) == {"/1": [404, 404], "/2": [200, 200]}
+
+        with damaged(plane, key, damage):
+            plane.server._publisher.refresh([mesh.name])
+            await eventually(lambda: bool(plane.server._store.rejections(mesh.name)))
+            await server.aclose()
+        async with control_plane(given, manifests.root, certs.authority) as again:
+            await eventually(lambda: again.waypoints() == {mesh.name}, "connected")
+            await again.until_obeyed()
+            assert again.server._ads.counters.rejections.total() == 0
+            await assert_equal(mesh, again)
+            assert await statuses(mesh, web, other) == {"/1": [404, 404], "/2": [200, 200]}
+
+
+@contextmanager
+def damaged(plane: ControlPlane, key: ResourceKey, damage: Damage) -> Iterator[None]:
+    """Let the server publish a damaged version of one resource."""
+    publisher = plane.server._publisher
+    sound = publisher._resources
+
+    def resources(proxy: ProxyKey) -> Mapping[ResourceKey, Resource]:
+        found = sound(proxy)
+        body = damage(found[key].body)
+        return {**found, key: replace(found[key], body=body, version=content_version(body))}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publisher, "_resources", resources)
+        yield
+
+
+def only(where: str, *services: str) -> list[Manifest]:
+    """Routes that serve one path of each service and no other."""
+    return [
+        route(name, HOME, name, rule(path(where), to=[backend(name)]), port=80) for name in services
+    ]
+
+
+async def statuses(mesh: Mesh, *offers: Offer) -> dict[str, list[int]]:
+    """What both paths of each service are answered."""
+    return {
+        where: [(await mesh.get(offer.http, where)).status for offer in offers]
+        for where in ("/1", "/2")
+    }
+
+
+async def assert_equal(mesh: Mesh, plane: ControlPlane) -> None:
+    """Envoy holds what is served, version by version."""
+    dump = await mesh.envoy.config_dump()
+    held, served = by_name(dump), plane.served(mesh.name)
+    assert served is not None
+    for kind, type_url in (
+        ("dynamic_active_clusters", TypeUrl.CLUSTER),
+        ("dynamic_route_configs", TypeUrl.ROUTE),
+    ):
+        wanted = {name: each.version for name, each in served.of_type(type_url).items()}
+        assert held[kind] == wanted
+    for name, each in served.of_type(TypeUrl.LISTENER).items():
+        wanted_chains = {chain.name for chain in Listener.parse(each.body).filter_chains}
+        assert listeners(dump)[name] == wanted_chains
