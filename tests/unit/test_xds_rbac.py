@@ -286,16 +286,26 @@ def test_hosts_are_compared_as_names(text: TextMatch, matched: list[str]):
     assert not any(pattern.fullmatch(each) for each in others - alike if ":80" not in each)
 
 
-def test_path_templates_are_written_as_envoy_writes_them():
-    template = PathIs(TextMatch(TextKind.TEMPLATE, "/a/{*}/b/{**}"))
-    config = permission(template).to_dict()["uriTemplate"]["typedConfig"]
-    assert config["pathTemplate"] == "/a/*/b/**"
+def test_path_templates_are_patterns_of_escaped_parts():
+    template = PathIs(TextMatch(TextKind.TEMPLATE, "/a.b/{*}/c/{**}"))
+    matcher = permission(template).to_dict()["urlPath"]["path"]
+    assert principal(template).to_dict()["urlPath"]["path"] == matcher
+    pattern = re2.compile(matcher["safeRegex"]["regex"])
+    for path in ("/a.b/x/c/", "/a.b/x/c/y/z", "/a.b/[*]/c/"):
+        assert pattern.fullmatch(path)
+    for path in ("/aXb/x/c/", "/a.b/x/y/c/", "/a.b//c/", "/a.b/x/c"):
+        assert not pattern.fullmatch(path)
+
+
+def test_any_value_of_a_header_will_do_and_a_star_asks_for_no_value():
+    matcher = principal(HeaderIs("x-a", TextMatch(TextKind.PRESENT))).to_dict()["header"]
+    assert matcher == {"name": "x-a", "presentMatch": True}
 
 
 def test_empty_prefixes_and_suffixes_match_every_text():
     for kind in (TextKind.PREFIX, TextKind.SUFFIX):
         matcher = permission(PathIs(TextMatch(kind))).to_dict()["urlPath"]["path"]
-        assert matcher == {"safeRegex": {"regex": ".*"}}
+        assert matcher == {"safeRegex": {"regex": "(?s:.)*"}}
 
 
 def test_a_claim_is_a_text_or_a_list_that_holds_it():

@@ -32,6 +32,8 @@ def path(value: str) -> TextMatch:
     bare = value.replace("{**}", "").replace("{*}", "")
     if "*" in bare or "{" in bare or "}" in bare or not value.startswith("/"):
         raise UnusableValue(f"{value!r}: a template starts with '/' and holds only {{*}}, {{**}}")
+    if any("{" in part and part not in ("{*}", "{**}") for part in value.split("/")):
+        raise UnusableValue(f"{value!r}: {{*}} and {{**}} stand for whole segments")
     if "{*}" in value.partition("{**}")[2] or value.count("{**}") > 1:
         raise UnusableValue(f"{value!r}: {{**}} must be the last operator of a template")
     return TextMatch(TextKind.TEMPLATE, value)

@@ -15,7 +15,7 @@ from translators.xds.text import regex
 
 # Once normalised, a path has empty segments and segments of dots only where parameters hide them:
 # "/public/%2e%2e;x/admin" is "/admin" to a server that drops the parameters first.
-_HIDDEN_SEGMENTS = r".*/(?:\.{0,2}/.*|\.{1,2})"
+_AMBIGUOUS_PATH = r".*/(?:\.{0,2}/.*|\.{1,2})"
 
 # Names of two Host headers joined by a comma, user names, escapes and empty labels are not hosts.
 _HOST = r"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?"
@@ -26,7 +26,7 @@ def refuse_ambiguous() -> Iterator[Route]:
 
     They rely on the route table to ignore the parameters of path segments.
     """
-    yield _refuse("ambiguous-path", RouteMatch(safe_regex=RegexMatcher(regex=_HIDDEN_SEGMENTS)))
+    yield _refuse("ambiguous-path", RouteMatch(safe_regex=RegexMatcher(regex=_AMBIGUOUS_PATH)))
     no_host = HeaderMatcher(name=":authority", string_match=regex(_HOST), invert_match=True)
     yield _refuse("ambiguous-host", RouteMatch(prefix="", headers=[no_host]))
 

@@ -2,9 +2,7 @@
 
 from typing import assert_never
 
-from envoy_data_plane.envoy.config.core.v3 import TypedExtensionConfig
 from envoy_data_plane.envoy.config.rbac.v3 import Permission, PermissionSet
-from envoy_data_plane.envoy.extensions.path.match.uri_template.v3 import UriTemplateMatchConfig
 
 from translators.ir.authorization import (
     AllOf,
@@ -25,9 +23,7 @@ from translators.ir.authorization import (
     RemoteIp,
     SniIs,
     SourceIp,
-    TextKind,
 )
-from translators.wire import pack
 from translators.xds.address import envoy_cidr
 from translators.xds.claim import claim_is
 from translators.xds.request import head_matches, path_matches
@@ -54,7 +50,7 @@ def permission(predicate: Predicate) -> Permission:  # noqa: C901 (a closed unio
         case HeaderIs() | HostIs() | MethodIs():
             return Permission(header=head_matches(predicate))
         case PathIs():
-            return _path(predicate)
+            return Permission(url_path=path_matches(predicate))
         case ClaimIs():
             return Permission(sourced_metadata=claim_is(predicate))
         case DestinationIp(range_):
@@ -81,15 +77,3 @@ def _any_of(parts: list[Permission]) -> Permission:
 
 def _negated(part: Permission) -> Permission:
     return Permission(not_rule=part)
-
-
-def _path(predicate: PathIs) -> Permission:
-    if predicate.text.kind is not TextKind.TEMPLATE:
-        return Permission(url_path=path_matches(predicate))
-    # Istio writes {*} and {**} where Envoy writes * and **.
-    template = predicate.text.value.replace("{**}", "**").replace("{*}", "*")
-    return Permission(
-        uri_template=TypedExtensionConfig(
-            name="uri-template", typed_config=pack(UriTemplateMatchConfig(path_template=template))
-        )
-    )

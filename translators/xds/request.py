@@ -1,5 +1,7 @@
 """Matching the request's head: what both halves of a policy can ask of it."""
 
+import re
+
 from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher
 from envoy_data_plane.envoy.type.matcher.v3 import PathMatcher, StringMatcher
 
@@ -7,11 +9,17 @@ from translators.ir.authorization import HeaderIs, HostIs, MethodIs, PathIs, Tex
 from translators.ir.host import split_host
 from translators.xds.text import escaped, regex, text_matcher
 
+_OPERATORS = {"{*}": "[^/]+", "{**}": ".*"}
 _ANY_PORT = "(?::[0-9]*)?"
 
 
 def header_matches(name: str, text: TextMatch) -> HeaderMatcher:
-    """Some value of a header, or of one of HTTP's pseudo-headers, is such a text."""
+    """Some value of a header, or of one of HTTP's pseudo-headers, is such a text.
+
+    ``*`` asks no more than that the header is there: patterns don't match bytes that are no UTF-8.
+    """
+    if text.kind is TextKind.PRESENT:
+        return HeaderMatcher(name=name, present_match=True)
     return HeaderMatcher(name=name, string_match=text_matcher(text))
 
 
@@ -28,7 +36,18 @@ def head_matches(predicate: HeaderIs | HostIs | MethodIs) -> HeaderMatcher:
 
 def path_matches(predicate: PathIs) -> PathMatcher:
     """What is asked of the path, its query left out."""
+    if predicate.text.kind is TextKind.TEMPLATE:
+        return PathMatcher(path=regex(_template(predicate.text.value)))
     return PathMatcher(path=text_matcher(predicate.text))
+
+
+def _template(text: str) -> str:
+    """``{*}`` is one segment and ``{**}`` all that follows.
+
+    Envoy's own templates know fewer characters: a path with any other would get around a DENY.
+    """
+    pieces = re.split(r"(\{\*\*?\})", text)
+    return "".join(_OPERATORS.get(piece) or escaped(piece) for piece in pieces)
 
 
 def _host(text: TextMatch) -> StringMatcher:

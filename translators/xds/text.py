@@ -7,6 +7,8 @@ from translators.ir.authorization import TextKind, TextMatch
 
 SPIFFE = "spiffe://"
 
+_ANYTHING = "(?s:.)"  # a claim may hold line breaks
+
 
 def exact(value: str) -> StringMatcher:
     """The text and nothing else."""
@@ -36,7 +38,7 @@ def text_matcher(text: TextMatch, before: str = "") -> StringMatcher:
         case TextKind.SUFFIX if text.value and not before:
             return StringMatcher(suffix=text.value, ignore_case=text.ignore_case)
         case TextKind.PREFIX | TextKind.SUFFIX | TextKind.PRESENT:
-            return regex(escaped(before) + pattern(text, anything="."))
+            return regex(escaped(before) + pattern(text, anything=_ANYTHING))
         case TextKind.TEMPLATE:
             raise ValueError(f"{text} can only be asked of a path")
 

@@ -1,0 +1,66 @@
+"""Resources that a control plane would serve, as the static part of one bootstrap."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from betterproto2 import Message
+
+from translators.wire import TypeUrl
+from translators.xds.bootstrap import internal_listeners, runtime
+
+Json = dict[str, Any]
+"""A message as JSON (proto3)."""
+
+
+def static_bootstrap(resources: Iterable[tuple[str, Message]]) -> Json:
+    """The resources as (type URL, message), with what they fetch put where it is fetched from.
+
+    Routes and endpoints that are missing are taken to be empty. The secrets that listeners and
+    clusters name must be among the resources.
+    """
+    given: dict[str, list[Json]] = {type_url.value: [] for type_url in TypeUrl}
+    for type_url, message in resources:
+        given[str(type_url)].append(message.to_dict())
+    routes = {table["name"]: table for table in given[TypeUrl.ROUTE]}
+    extensions = {each["name"]: each for each in given[TypeUrl.EXTENSION]}
+    endpoints = {each["clusterName"]: each for each in given[TypeUrl.ENDPOINT]}
+    clusters = [_static_cluster(cluster, endpoints) for cluster in given[TypeUrl.CLUSTER]]
+    listeners = given[TypeUrl.LISTENER]
+    return {
+        "bootstrapExtensions": [internal_listeners().to_dict()],
+        "layeredRuntime": runtime().to_dict(),
+        "staticResources": {
+            "listeners": [_inlined(listener, routes, extensions) for listener in listeners],
+            "clusters": [_inlined(cluster, routes, extensions) for cluster in clusters],
+            "secrets": given[TypeUrl.SECRET],
+        },
+    }
+
+
+def _static_cluster(cluster: Json, endpoints: Mapping[str, Json]) -> Json:
+    if cluster.get("type") != "EDS":
+        return cluster
+    name = cluster["name"]
+    assignment = endpoints.get(name, {"clusterName": name})
+    kept = {key: value for key, value in cluster.items() if key != "edsClusterConfig"}
+    return {**kept, "type": "STATIC", "loadAssignment": assignment}
+
+
+def _inlined(value: Any, routes: Mapping[str, Json], extensions: Mapping[str, Json]) -> Any:
+    """The JSON with the things themselves in place of RDS, SDS and ECDS."""
+    if isinstance(value, list):
+        return [_inlined(item, routes, extensions) for item in value]
+    if not isinstance(value, dict):
+        return value
+    inlined = {
+        key: _inlined(item, routes, extensions)
+        for key, item in value.items()
+        if key not in ("rds", "sdsConfig", "configDiscovery")
+    }
+    if "rds" in value:
+        name = value["rds"]["routeConfigName"]
+        inlined["routeConfig"] = routes.get(name, {"name": name})
+    if "configDiscovery" in value:
+        default = {"typedConfig": value["configDiscovery"]["defaultConfig"]}
+        inlined["typedConfig"] = extensions.get(value["name"], default)["typedConfig"]
+    return inlined
