@@ -42,11 +42,14 @@ class EchoFleet:
 
     def add(self, app: EchoApp, h2c_ports: tuple[int, ...] = ()) -> EchoApp:
         """Start a pod; returns when all its ports listen. Raises OSError."""
-        servers: list[Server] = [Echo(app), *(H2cEcho(app, port) for port in h2c_ports)]
-        self._servers[app.ip] = servers
+        self.host(app.ip, Echo(app), *(H2cEcho(app, port) for port in h2c_ports))
+        return app
+
+    def host(self, ip: str, *servers: Server) -> None:
+        """Start a pod that these servers make up. Raises OSError."""
+        self._servers[ip] = list(servers)
         for server in servers:
             self._run(server.start())
-        return app
 
     def remove(self, ip: str) -> None:
         """Stop the pod at ``ip``: its ports refuse connections, the open ones are reset."""
