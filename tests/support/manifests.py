@@ -145,6 +145,20 @@ def route(
     }
 
 
+def route_of(
+    kind: str, name: str, namespace: str, service: str, *rules: Manifest, **more: Any
+) -> Manifest:
+    """A route of any kind. ``more``: other fields of its spec, or of its parent by ``parent``."""
+    version = "v1alpha2" if kind == "TCPRoute" else "v1"
+    parent = {"group": "", "kind": "Service", "name": service, **more.pop("parent", {})}
+    return {
+        "apiVersion": f"gateway.networking.k8s.io/{version}",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"parentRefs": [parent], "rules": list(rules), **more},
+    }
+
+
 def rule(*matches: Manifest, to: Sequence[Manifest] = (), **more: Any) -> Manifest:
     """A rule of an HTTPRoute; ``to`` are its backends."""
     given = {"matches": list(matches)} if matches else {}
