@@ -6,11 +6,11 @@ in one EndpointSet, a change of a route in one RouteTable. What comes out equal 
 ``Resource`` as before: nothing is encoded twice, and nothing is sent.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 
 from translators import authorization, gateway_api
+from translators.edition import Compiled, Edition, Plan, Stale
 from translators.gateway_api import Assembly, Destination, ServiceConfig
 from translators.ir import Condition, Node
 from translators.ir.endpoint import EndpointSet
@@ -31,20 +31,7 @@ from translators.xds import key_of, resource
 _Rendered = tuple[Node, Resource]
 _Member = tuple[WaypointName, ObjectKey]
 _Target = tuple[WaypointName, Destination]
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """The resources of a waypoint, each with the node that it was rendered from."""
-
-    assembly: Assembly
-    rendered: Mapping[ResourceKey, _Rendered]
-    resources: Mapping[ResourceKey, Resource]
-
-    @classmethod
-    def of(cls, assembly: Assembly, rendered: Mapping[ResourceKey, _Rendered]) -> "_Compiled":
-        resources = {key: made for key, (_, made) in rendered.items()}
-        return cls(assembly, rendered, resources)
+_JUDGED = (Service, HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, Gateway, AuthorizationPolicy)
 
 
 class Compiler:
@@ -58,32 +45,36 @@ class Compiler:
         self._endpoints = Memo(self._world, self._find_endpoints)
         self._names = Memo(self._world, _read_names)
         self._judgements = Memo(self._world, self._judge)
-        self._compiled: dict[WaypointName, _Compiled] = {}
-        self._stale: set[WaypointName] = set()
-        self._stale_endpoints: dict[WaypointName, set[Destination]] = {}
+        self._compiled: dict[WaypointName, Compiled] = {}
+        self._stale: dict[WaypointName, Stale] = {}
         self._prepared: dict[WaypointName, dict[ResourceKey, _Rendered]] = {}
 
     def apply(self, changes: Iterable[Change]) -> set[WaypointName]:
-        """Change the world; the result is the waypoints whose resources may differ now.
+        """Change the world; the result is the waypoints whose resources may differ by that.
 
         Waypoints that were never asked for are not among them.
         """
         touched = self._world.apply(changes)
         self._names.invalidate(touched)
         self._judgements.invalidate(touched)
-        self._stale |= self._members.invalidate(touched)
-        self._stale |= {waypoint for waypoint, _ in self._configs.invalidate(touched)}
+        stale = self._members.invalidate(touched)
+        for waypoint in stale:
+            self._note_stale(waypoint).everything = True
+        for waypoint, service in self._configs.invalidate(touched):
+            self._note_stale(waypoint).services.add(service)
+            stale.add(waypoint)
         for waypoint, destination in self._endpoints.invalidate(touched):
-            self._stale_endpoints.setdefault(waypoint, set()).add(destination)
-        return self._stale | self._stale_endpoints.keys()
+            self._note_stale(waypoint).destinations.add(destination)
+            stale.add(waypoint)
+        return stale
 
     def waypoints(self) -> tuple[WaypointName, ...]:
         """All waypoints that there are, sorted."""
-        return self._names(())
+        return tuple(self._names(()))
 
     def serves(self, waypoint: WaypointName) -> bool:
         """Whether there is a Gateway of that name whose class is served here."""
-        return waypoint in self.waypoints()
+        return waypoint in self._names(())
 
     def service_account(self, waypoint: WaypointName) -> str:
         """The service account that the waypoint's Envoys run as."""
@@ -95,38 +86,47 @@ class Compiler:
 
         The world may change in between; what was done for nothing is then done again.
         """
-        if waypoint in self._compiled and waypoint not in self._stale:
+        known, stale = self._compiled.get(waypoint), self._stale.get(waypoint)
+        if known is not None and stale is None:
             return
-        for member in self._members(waypoint):
-            self._configs((waypoint, member))
+        services = self._members(waypoint)
+        if known is not None and stale is not None and not stale.everything:
+            services = tuple(stale.services)
+        for service in services:
+            self._configs((waypoint, service))
             yield
-        assembly = self._assemble(waypoint)
-        before = self._rendered(waypoint)
         prepared = self._prepared.setdefault(waypoint, {})
-        for node in self._nodes(waypoint, assembly):
+        for node in self._plan(waypoint).nodes:
             key = key_of(node)
-            prepared[key] = _render(node, prepared.get(key) or before.get(key))
+            if known is None or not _is_same(known.nodes.get(key), node):
+                prepared[key] = self._render(waypoint, key, node)
             yield
 
-    def resources(self, waypoint: WaypointName) -> Mapping[ResourceKey, Resource]:
+    def edition(self, waypoint: WaypointName) -> Edition:
         """All resources of a waypoint but its tunnel listener and its secrets.
 
-        A resource whose content is as before is the same object as before.
+        It is the same edition as before if no resource is another.
         """
-        known = self._compiled.get(waypoint)
-        if known is None or waypoint in self._stale:
+        known, stale = self._compiled.get(waypoint), self._stale.get(waypoint)
+        if known is None or stale is not None:
             known = self._compile(waypoint)
-        elif waypoint in self._stale_endpoints:
-            known = self._compile_endpoints(waypoint, known)
-        self._compiled[waypoint] = known
-        self._stale.discard(waypoint)
-        self._stale_endpoints.pop(waypoint, None)
-        return known.resources
+            self._compiled[waypoint] = known
+            self._stale.pop(waypoint, None)
+            self._prepared.pop(waypoint, None)
+        return known.edition
+
+    def resources(self, waypoint: WaypointName) -> Mapping[ResourceKey, Resource]:
+        """The resources of the waypoint's edition by key."""
+        return {one.key: one for one in self.edition(waypoint).snapshot.all()}
 
     def conditions(self) -> tuple[Condition, ...]:
         """What is to be said about all objects, sorted."""
         assembled = (self._assemble(name).conditions for name in self.waypoints())
-        judged = (self._judgements(found.key) for found in self._world.objects())
+        judged = (
+            self._judgements(found.key)
+            for found in self._world.objects()
+            if isinstance(found, _JUDGED)
+        )
         return tuple(sorted(set(chain(chain.from_iterable(assembled), *judged))))
 
     def statuses(self, changed_at: ChangedAt) -> Iterator[ObjectStatus]:
@@ -143,34 +143,73 @@ class Compiler:
             if found is not None:
                 yield found
 
-    def _compile(self, waypoint: WaypointName) -> _Compiled:
-        """The config lane: put the waypoint together again, and render what came out different."""
-        assembly = self._assemble(waypoint)
-        before = {**self._rendered(waypoint), **self._prepared.pop(waypoint, {})}
-        self._forget_unused(waypoint, assembly)
-        nodes = ((key_of(node), node) for node in self._nodes(waypoint, assembly))
-        return _Compiled.of(assembly, {key: _render(node, before.get(key)) for key, node in nodes})
+    def _note_stale(self, waypoint: WaypointName) -> Stale:
+        return self._stale.setdefault(waypoint, Stale())
 
-    def _compile_endpoints(self, waypoint: WaypointName, known: _Compiled) -> _Compiled:
-        """The endpoint lane: nothing but these endpoints can differ."""
-        found = (self._endpoints((waypoint, one)) for one in self._stale_endpoints[waypoint])
-        nodes = ((key_of(node), node) for node in found)
-        fresh = {key: _render(node, known.rendered.get(key)) for key, node in nodes}
-        return _Compiled.of(known.assembly, {**known.rendered, **fresh})
+    def _compile(self, waypoint: WaypointName) -> Compiled:
+        """Render what came out different, and say what that was."""
+        plan = self._plan(waypoint)
+        known = self._compiled.get(waypoint) or Compiled(plan.assembly, {})
+        seen: set[ResourceKey] = set()
+        fresh: list[Resource] = []
+        for node in plan.nodes:
+            key = key_of(node)
+            seen.add(key)
+            if not _is_same(known.nodes.get(key), node):
+                known.nodes[key], made = self._render(waypoint, key, node)
+                if made is not known.edition.snapshot.get(key):
+                    fresh.append(made)
+        gone = known.nodes.keys() - seen if plan.complete else set[ResourceKey]()
+        for key in gone:
+            del known.nodes[key]
+        self._forget_unused(waypoint, known.assembly, plan.assembly)
+        configs = {config.service: config for config in plan.configs}
+        known.configs = configs if plan.complete else known.configs | configs
+        known.assembly = plan.assembly
+        if fresh or gone or not known.edition.number:
+            known.edition = _next_edition(known.edition, fresh, gone)
+        return known
 
-    def _forget_unused(self, waypoint: WaypointName, assembly: Assembly) -> None:
+    def _plan(self, waypoint: WaypointName) -> Plan:
+        known, stale = self._compiled.get(waypoint), self._stale.get(waypoint)
+        if known is not None and stale is not None and not stale.everything:
+            plan = self._plan_in_place(waypoint, known, stale)
+            if plan is not None:
+                return plan
+        configs = [self._configs((waypoint, service)) for service in self._members(waypoint)]
+        assembly = gateway_api.assemble(self.mesh, configs)
+        return Plan(assembly, configs, self._nodes(waypoint, assembly), complete=True)
+
+    def _plan_in_place(self, waypoint: WaypointName, known: Compiled, stale: Stale) -> Plan | None:
+        """What to look at if nothing that services share can differ; None if it can."""
+        configs, nodes = [], list[Node]()
+        for service in stale.services:
+            before, config = known.configs.get(service), self._configs((waypoint, service))
+            if before is None or not gateway_api.fits_in_place(known.assembly, before, config):
+                return None
+            configs.append(config)
+            nodes += (*config.tables, *config.clusters)
+        endpoints = (self._endpoints((waypoint, one)) for one in tuple(stale.destinations))
+        nodes += (found for found in endpoints if key_of(found) in known.nodes)
+        return Plan(known.assembly, configs, nodes, complete=False)
+
+    def _render(self, waypoint: WaypointName, key: ResourceKey, node: Node) -> _Rendered:
+        """The node with its resource: the one that there is, if the bytes are the same."""
+        prepared = self._prepared.get(waypoint, {}).get(key)
+        if prepared is not None and _is_same(prepared[0], node):
+            return prepared
+        made, known = resource(node), self._compiled.get(waypoint)
+        current = known.edition.snapshot.get(key) if known else None
+        return node, current if current is not None and current == made else made
+
+    def _forget_unused(self, waypoint: WaypointName, before: Assembly, after: Assembly) -> None:
         """Remember nothing of services and clusters that the waypoint has no more."""
-        known = self._compiled.get(waypoint)
-        if known is None:
+        if before is after:
             return
-        for gone in set(known.assembly.destinations).difference(assembly.destinations):
+        for gone in set(before.destinations).difference(after.destinations):
             self._endpoints.forget((waypoint, gone))
-        for member in set(known.assembly.services).difference(assembly.services):
+        for member in set(before.services).difference(after.services):
             self._configs.forget((waypoint, member))
-
-    def _rendered(self, waypoint: WaypointName) -> Mapping[ResourceKey, _Rendered]:
-        known = self._compiled.get(waypoint)
-        return known.rendered if known else {}
 
     def _nodes(self, waypoint: WaypointName, assembly: Assembly) -> Iterator[Node]:
         yield from assembly.nodes
@@ -222,15 +261,22 @@ def _read_members(reader: Reader, waypoint: WaypointName) -> tuple[ObjectKey, ..
     return tuple(service.key for service in gateway_api.bound_services(reader, waypoint))
 
 
-def _read_names(reader: Reader, _: tuple[()]) -> tuple[WaypointName, ...]:
-    return tuple(gateway_api.waypoints(reader))
+def _read_names(reader: Reader, _: tuple[()]) -> Mapping[WaypointName, None]:
+    return dict.fromkeys(gateway_api.waypoints(reader))
 
 
-def _render(node: Node, known: _Rendered | None) -> _Rendered:
-    """The node and its resource: what is known, if it still is the same, else a new one."""
-    if known is None:
-        return node, resource(node)
-    if known[0] == node:
-        return known
-    made = resource(node)
-    return node, known[1] if known[1] == made else made
+def _is_same(known: Node | None, node: Node) -> bool:
+    """Whether nothing is new; most nodes are even the same object, which costs no comparison."""
+    return known is node or known == node
+
+
+def _next_edition(
+    before: Edition, fresh: Iterable[Resource], gone: Collection[ResourceKey]
+) -> Edition:
+    """The edition in which these resources are new or others, and these keys are gone."""
+    fresh = tuple(fresh)
+    return Edition(
+        before.number + 1,
+        before.snapshot.updated(fresh, gone),
+        frozenset((*gone, *(one.key for one in fresh))),
+    )

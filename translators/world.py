@@ -16,7 +16,7 @@ T = TypeVar("T", bound=KubernetesObject)
 
 
 class Lookup(NamedTuple):
-    """A question to the world: the objects that ``table`` (an index, or a kind) files under ``key``."""
+    """A question to the world: what ``table`` (an index, or a kind) files under ``key``."""
 
     table: str
     key: tuple[str, ...]

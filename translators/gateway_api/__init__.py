@@ -1,6 +1,6 @@
 """Gateway API: from Kubernetes objects to the model of a waypoint, and conditions for its users."""
 
-from translators.gateway_api.assembly import Assembly, assemble
+from translators.gateway_api.assembly import Assembly, assemble, fits_in_place
 from translators.gateway_api.binding import (
     Bound,
     NotBound,
@@ -26,6 +26,7 @@ __all__ = [
     "assemble",
     "bound_services",
     "endpoint_set",
+    "fits_in_place",
     "gateway_addresses",
     "gateway_conditions",
     "identity_of",

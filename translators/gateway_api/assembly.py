@@ -13,7 +13,13 @@ from translators.gateway_api.services import (
     ServiceConfig,
 )
 from translators.ir import Node
-from translators.ir.cluster import InternalCluster, OriginateCluster
+from translators.ir.authorization import OPEN
+from translators.ir.cluster import (
+    InternalCluster,
+    OriginateCluster,
+    ServiceCluster,
+    UpstreamProtocol,
+)
 from translators.ir.condition import Condition
 from translators.ir.listener import (
     ConnectHost,
@@ -36,13 +42,14 @@ class Assembly:
     """All resources of a waypoint but its endpoints and secrets and the listener of its tunnels.
 
     ``services`` are those that it was put together from, ``destinations`` the clusters whose
-    endpoints must be sent as well.
+    endpoints must be sent as well, ``reduced`` the services that lost an address to another.
     """
 
     services: tuple[ObjectKey, ...]
     nodes: tuple[Node, ...]
     destinations: tuple[Destination, ...]
     conditions: tuple[Condition, ...]
+    reduced: frozenset[ObjectKey]
 
 
 def assemble(mesh: Mesh, configs: Iterable[ServiceConfig]) -> Assembly:
@@ -70,6 +77,30 @@ def assemble(mesh: Mesh, configs: Iterable[ServiceConfig]) -> Assembly:
             condition
             for config in given
             for condition in (*config.conditions, *_conflicts(config, owners))
+        ),
+        reduced=frozenset(
+            config.service for config, rest in zip(given, kept, strict=True) if rest is not config
+        ),
+    )
+
+
+def fits_in_place(assembly: Assembly, before: ServiceConfig, after: ServiceConfig) -> bool:
+    """Whether a config may take the place of one in the assembly, and only its own nodes differ.
+
+    That is so if they differ in routes, authorization and clusters alone.
+    """
+    return before.service not in assembly.reduced and _outline(before) == _outline(after)
+
+
+def _outline(config: ServiceConfig) -> ServiceConfig:
+    """The config without what an assembly passes on as it is."""
+    return replace(
+        config,
+        tables=tuple(
+            replace(table, routes=(), authorization=OPEN, origins=()) for table in config.tables
+        ),
+        clusters=tuple(
+            ServiceCluster(cluster.name, "", 0, UpstreamProtocol.TCP) for cluster in config.clusters
         ),
     )
 

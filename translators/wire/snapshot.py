@@ -1,6 +1,6 @@
 """All resources of one waypoint at one moment, by type and name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -22,6 +22,30 @@ class Snapshot:
         for resource in resources:
             by_type.setdefault(resource.key.type_url, {})[resource.key.name] = resource
         return cls(by_type)
+
+    def updated(self, fresh: Iterable[Resource], gone: Iterable[ResourceKey] = ()) -> "Snapshot":
+        """The snapshot with these resources in place of those with the same keys, without others.
+
+        Only the types that differ are copied.
+        """
+        copies: dict[TypeUrl, dict[str, Resource]] = {}
+        for key in gone:
+            self._copy(copies, key.type_url).pop(key.name, None)
+        for resource in fresh:
+            self._copy(copies, resource.key.type_url)[resource.key.name] = resource
+        return Snapshot({**self.resources, **copies}) if copies else self
+
+    def _copy(
+        self, copies: dict[TypeUrl, dict[str, Resource]], type_url: TypeUrl
+    ) -> dict[str, Resource]:
+        if type_url not in copies:
+            copies[type_url] = dict(self.of_type(type_url))
+        return copies[type_url]
+
+    def all(self) -> Iterator[Resource]:
+        """Every resource, by type."""
+        for names in self.resources.values():
+            yield from names.values()
 
     def of_type(self, type_url: TypeUrl) -> Mapping[str, Resource]:
         """The resources of one type, by name; empty if there are none."""

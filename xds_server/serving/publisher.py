@@ -2,9 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from translators.compiler import Compiler
+from translators.edition import Edition
 from translators.ir.listener import ConnectTerminate
 from translators.ir.secret import Certificate, TrustBundle
 from translators.ir.waypoint import WaypointName
@@ -16,7 +18,19 @@ from xds_server.snapshots import Observer, ProxyKey, SnapshotStore
 Secrets = Callable[[WaypointName, str], tuple[Certificate, TrustBundle]]
 """The secrets of a waypoint that runs as the given service account."""
 
+_Own = tuple[ConnectTerminate, Certificate, TrustBundle]
+
 _SLICE = 0.005  # seconds that one turn of the loop may be kept busy
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """What one ProxyKey was given: an edition, and what is its own with the resources of that."""
+
+    edition: Edition
+    own: _Own
+    resources: tuple[Resource, ...]
+    snapshot: Snapshot
 
 
 class Publisher(Observer):
@@ -30,7 +44,7 @@ class Publisher(Observer):
         self._compiler = compiler
         self._store = store
         self._secrets = secrets
-        self._published: dict[ProxyKey, Mapping[ResourceKey, Resource]] = {}
+        self._published: dict[ProxyKey, _Published] = {}
         self._new: dict[ProxyKey, None] = {}
         self._stale: dict[ProxyKey, None] = {}
         self._wake = asyncio.Event()
@@ -53,10 +67,10 @@ class Publisher(Observer):
 
     def refresh(self, waypoints: Iterable[WaypointName]) -> None:
         """Something that these waypoints are made from has changed."""
-        touched = set(waypoints)
-        for key in self._store.attached():
-            if key.waypoint in touched and key not in self._new:
-                self._stale[key] = None
+        for waypoint in waypoints:
+            for key in self._store.proxies(waypoint):
+                if key not in self._new:
+                    self._stale[key] = None
         if self._stale:
             self._wake.set()
 
@@ -80,12 +94,12 @@ class Publisher(Observer):
         self._stale.pop(key, None)
         if not asked_for or not self._compiler.serves(key.waypoint):
             return
-        resources = self._resources(key)
         before = self._published.get(key)
-        changed = None if before is None else _differences(before, resources)
+        after = self._compose(key, before)
+        changed = None if before is None else _differences(before, after)
         if changed is None or changed:
-            self._published[key] = resources
-            self._store.publish(key, Snapshot.of(resources.values()), changed)
+            self._published[key] = after
+            self._store.publish(key, after.snapshot, changed)
 
     async def _prepare(self, waypoint: WaypointName) -> None:
         """Do the costly part in slices; what the world changes meanwhile is done again."""
@@ -95,25 +109,25 @@ class Publisher(Observer):
                 await asyncio.sleep(0)
                 until = time.perf_counter() + _SLICE
 
-    def _resources(self, key: ProxyKey) -> Mapping[ResourceKey, Resource]:
+    def _compose(self, key: ProxyKey, before: _Published | None) -> _Published:
         """All that one Envoy gets: the waypoint's resources, its own listener, its secrets."""
+        edition = self._compiler.edition(key.waypoint)
         account = self._compiler.service_account(key.waypoint)
-        own = (
-            ConnectTerminate(key.bind, self._compiler.mesh.trust_domains),
-            *self._secrets(key.waypoint, account),
-        )
-        resources = dict(self._compiler.resources(key.waypoint))
-        before = self._published.get(key, {})
-        for node in own:
-            fresh = resource(node)
-            known = before.get(fresh.key)
-            resources[fresh.key] = known if known == fresh else fresh
-        return resources
+        listener = ConnectTerminate(key.bind, self._compiler.mesh.trust_domains)
+        own = (listener, *self._secrets(key.waypoint, account))
+        if before is not None and before.own == own:
+            resources = before.resources
+        else:
+            resources = tuple(resource(node) for node in own)
+        return _Published(edition, own, resources, edition.snapshot.updated(resources))
 
 
-def _differences(
-    before: Mapping[ResourceKey, Resource], after: Mapping[ResourceKey, Resource]
-) -> frozenset[ResourceKey]:
+def _differences(before: _Published, after: _Published) -> frozenset[ResourceKey]:
     """The keys whose resource came, went, or is another. Unchanged ones are the same object."""
-    keys = before.keys() | after.keys()
-    return frozenset(key for key in keys if before.get(key) is not after.get(key))
+    own = {one.key for one in set(before.resources).symmetric_difference(after.resources)}
+    if after.edition.number == before.edition.number + 1:
+        return after.edition.changed | own
+    if after.edition is before.edition:
+        return frozenset(own)
+    keys = {one.key for one in (*before.snapshot.all(), *after.snapshot.all())}
+    return frozenset(key for key in keys if before.snapshot.get(key) is not after.snapshot.get(key))

@@ -138,7 +138,7 @@ class Server:
     def _preview(self, waypoint: WaypointName) -> Snapshot | None:
         if not self._compiler.serves(waypoint):
             return None
-        return Snapshot.of(self._compiler.resources(waypoint).values())
+        return self._compiler.edition(waypoint).snapshot
 
     def _problems(self) -> list[Mapping[str, Any]]:
         return [{"file": problem.file, "problem": str(problem)} for problem in self._reported]

@@ -3,7 +3,7 @@
 Everything here is synchronous and belongs to the thread of the event loop.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -132,6 +132,11 @@ class SnapshotStore:
         """The keys that any stream follows."""
         return tuple(key for known in self._waypoints.values() for key in known.served)
 
+    def proxies(self, waypoint: WaypointName) -> tuple[ProxyKey, ...]:
+        """The keys of one waypoint that any stream follows."""
+        known = self._waypoints.get(waypoint)
+        return tuple(known.served) if known else ()
+
     def served(self, key: ProxyKey) -> Snapshot | None:
         """What streams of ``key`` get now; None if nothing is published or nobody follows."""
         served = self._served(key)
@@ -195,7 +200,7 @@ class SnapshotStore:
             and (resource := wanted.get(slot.key)) is not None
             and quarantine.rejection(slot, resource) is not None
         ]
-        return _with(wanted, substitutes)
+        return wanted.updated(substitutes)
 
     def _refresh(self, waypoint: WaypointName, judged: Collection[Resource]) -> None:
         """Serve what the verdicts now allow, and wake the streams for which that differs."""
@@ -223,12 +228,3 @@ def _wanting(known: _Waypoint, slot: Slot) -> Iterator[tuple[ProxyKey, Resource]
             resource = served.wanted.get(slot.key)
             if resource is not None:
                 yield key, resource
-
-
-def _with(snapshot: Snapshot, replacements: Iterable[Resource]) -> Snapshot:
-    """The snapshot with these resources in place of those with the same keys."""
-    by_type = {
-        type_url: {**snapshot.of_type(type_url), **names}
-        for type_url, names in Snapshot.of(replacements).resources.items()
-    }
-    return Snapshot({**snapshot.resources, **by_type}) if by_type else snapshot
