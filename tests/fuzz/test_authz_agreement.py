@@ -7,16 +7,13 @@ import asyncio
 import os
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.envoyproc import ENVOY
 from tests.support.guarded import (
     CALLERS,
     SOURCES,
@@ -27,29 +24,24 @@ from tests.support.guarded import (
 )
 from tests.support.spoken import CLOSED, Line, Spoken, line
 from tests.support.stream import StreamClosedError
+from tests.support.trials import Manifest, on_trial, service
 from translators.authorization.evaluation import decide
 from translators.authorization.guard import Guard, guard
 from translators.authorization.request import Call, HttpHead, Refusal, find_ambiguity
-from translators.compiler import Compiler
 from translators.ir.authorization import Authorization
-from translators.ir.waypoint import Mesh, WaypointName
+from translators.ir.waypoint import Mesh
 from translators.resources import parse
 from translators.resources.authorizationpolicy import AuthorizationPolicy
-from translators.world import Change
 from xds_server.demo.ztunnel import Address
 from xds_server.identity.spiffe import SpiffeId
-from xds_server.trial import Trial, run_trial
+from xds_server.trial import Trial
 
 SERVICES = 40
 REQUESTS_PER_LINE = 10
 LINES_AT_ONCE = 8
 MESH = Mesh(TRUST_DOMAINS[0], TRUST_DOMAINS[1:])
 HTTP, TCP, ANY = 80, 90, 100
-PORTS = [
-    {"name": "http", "port": HTTP},
-    {"name": "tcp", "port": TCP},
-    {"name": "unnamed", "port": ANY},
-]
+PORTS = {"http": HTTP, "tcp": TCP, "unnamed": ANY}
 
 
 @dataclass(frozen=True)
@@ -65,28 +57,7 @@ class Client:
         return Call(self.who.uri, self.source, self.to.ip, self.to.port, http=http)
 
 
-def gateway() -> dict[str, Any]:
-    listener = {"name": "mesh", "port": 15008, "protocol": "HBONE"}
-    return {
-        "apiVersion": "gateway.networking.k8s.io/v1",
-        "kind": "Gateway",
-        "metadata": {"name": "waypoint", "namespace": "demo"},
-        "spec": {"gatewayClassName": "istio-waypoint", "listeners": [listener]},
-    }
-
-
-def service(number: int) -> dict[str, Any]:
-    labels = {"istio.io/use-waypoint": "waypoint"}
-    ips = [f"10.96.0.{number}", f"fd96::{number}"]
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": f"s{number}", "namespace": "demo", "labels": labels},
-        "spec": {"clusterIP": ips[0], "clusterIPs": ips, "selector": {"a": "b"}, "ports": PORTS},
-    }
-
-
-def read_policies(manifests: list[dict[str, Any]]) -> list[AuthorizationPolicy]:
+def read_policies(manifests: list[Manifest]) -> list[AuthorizationPolicy]:
     read = (parse(manifest).value for manifest in manifests)
     return [each for each in read if isinstance(each, AuthorizationPolicy)]
 
@@ -95,7 +66,7 @@ class Policies:
     """The world of one Envoy: policies of each service, as manifests and as read."""
 
     def __init__(self, rng: random.Random) -> None:
-        self.manifests: dict[int, list[dict[str, Any]]] = {
+        self.manifests: dict[int, list[Manifest]] = {
             number: [
                 random_policy(rng, f"p{number}-{index}", f"s{number}")
                 for index in range(rng.choice((1, 1, 2, 3)))
@@ -108,13 +79,12 @@ class Policies:
             for port in (HTTP, TCP, ANY)
         }
 
-    def resources(self) -> list[Any]:
-        documents = [gateway(), *map(service, self.manifests)]
-        documents += [each for policies in self.manifests.values() for each in policies]
-        read = [parse(document).value for document in documents]
-        compiler = Compiler(MESH)
-        compiler.apply(Change(each.key, each) for each in read if each is not None)
-        return list(compiler.resources(WaypointName("demo", "waypoint")).values())
+    def world(self) -> list[Manifest]:
+        services = [
+            service(f"s{number}", [f"10.96.0.{number}", f"fd96::{number}"], PORTS)
+            for number in self.manifests
+        ]
+        return [*services, *(each for policies in self.manifests.values() for each in policies)]
 
     def guard(self, number: int, port: int) -> Guard:
         return self._guards[number, port]
@@ -154,12 +124,6 @@ async def hear(open_line: Line, request: Spoken) -> int:
         return CLOSED
 
 
-@asynccontextmanager
-async def envoy(policies: Policies, folder: Path) -> AsyncIterator[Trial]:
-    async with run_trial(ENVOY, folder, policies.resources(), TRUST_DOMAINS, CALLERS) as trial:
-        yield trial
-
-
 async def differences(
     trial: Trial, policies: Policies, rng: random.Random, seen: Counter[int]
 ) -> Iterator[str]:
@@ -194,7 +158,7 @@ async def agree(seed: int, decisions: int, folder: Path) -> Counter[int]:
         here = folder / str(start)
         here.mkdir()
         share = seen.total() + 5_000
-        async with envoy(policies, here) as trial:
+        async with on_trial(here, policies.world(), CALLERS, MESH) as trial:
             while seen.total() < min(decisions, share):
                 batch = (differences(trial, policies, rng, seen) for _ in range(LINES_AT_ONCE))
                 wrong = [each for found in await asyncio.gather(*batch) for each in found]

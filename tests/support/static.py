@@ -1,22 +1,18 @@
 """Resources that a control plane would serve, as one static bootstrap for ``--mode validate``."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
 
 from betterproto2 import Message
 
 from translators.ir.secret import Certificate, TrustBundle
 from translators.wire import TypeUrl
 from translators.xds import render
-from translators.xds.bootstrap import internal_listeners, runtime
 from translators.xds.names import ROOTS, SVID
 from xds_server.identity.authority import create_authority
 from xds_server.identity.spiffe import SpiffeId
-
-Json = dict[str, Any]
-"""A message as JSON (proto3)."""
+from xds_server.trial.static import Json, static_bootstrap
 
 
 def bootstrap_of(resources: Iterable[tuple[str, Message]]) -> Json:
@@ -25,61 +21,16 @@ def bootstrap_of(resources: Iterable[tuple[str, Message]]) -> Json:
     Routes and endpoints that are missing are taken to be empty; the two secrets of a waypoint are
     made up if they are missing.
     """
-    given: dict[str, list[Json]] = {type_url.value: [] for type_url in TypeUrl}
-    for type_url, message in resources:
-        given[str(type_url)].append(message.to_dict())
-    routes = {table["name"]: table for table in given[TypeUrl.ROUTE]}
-    extensions = {each["name"]: each for each in given[TypeUrl.EXTENSION]}
-    endpoints = {each["clusterName"]: each for each in given[TypeUrl.ENDPOINT]}
-    secrets = {each["name"]: each for each in (*_made_up_secrets(), *given[TypeUrl.SECRET])}
-    clusters = [_static_cluster(cluster, endpoints) for cluster in given[TypeUrl.CLUSTER]]
-    listeners = given[TypeUrl.LISTENER]
-    return {
-        "bootstrapExtensions": [internal_listeners().to_dict()],
-        "layeredRuntime": runtime().to_dict(),
-        "staticResources": {
-            "listeners": [_inlined(listener, routes, extensions) for listener in listeners],
-            "clusters": [_inlined(cluster, routes, extensions) for cluster in clusters],
-            "secrets": list(secrets.values()),
-        },
-    }
-
-
-def _static_cluster(cluster: Json, endpoints: Mapping[str, Json]) -> Json:
-    if cluster.get("type") != "EDS":
-        return cluster
-    name = cluster["name"]
-    assignment = endpoints.get(name, {"clusterName": name})
-    kept = {key: value for key, value in cluster.items() if key != "edsClusterConfig"}
-    return {**kept, "type": "STATIC", "loadAssignment": assignment}
-
-
-def _inlined(value: Any, routes: Mapping[str, Json], extensions: Mapping[str, Json]) -> Any:
-    """The JSON with the things themselves in place of RDS, SDS and ECDS."""
-    if isinstance(value, list):
-        return [_inlined(item, routes, extensions) for item in value]
-    if not isinstance(value, dict):
-        return value
-    inlined = {
-        key: _inlined(item, routes, extensions)
-        for key, item in value.items()
-        if key not in ("rds", "sdsConfig", "configDiscovery")
-    }
-    if "rds" in value:
-        name = value["rds"]["routeConfigName"]
-        inlined["routeConfig"] = routes.get(name, {"name": name})
-    if "configDiscovery" in value:
-        default = {"typedConfig": value["configDiscovery"]["defaultConfig"]}
-        inlined["typedConfig"] = extensions.get(value["name"], default)["typedConfig"]
-    return inlined
+    return static_bootstrap([*_made_up_secrets(), *resources])
 
 
 @cache
-def _made_up_secrets() -> tuple[Json, ...]:
+def _made_up_secrets() -> tuple[tuple[str, Message], ...]:
     now = datetime.now(UTC)
     authority = create_authority(now)
     svid = authority.issue(SpiffeId("cluster.local", "default", "waypoint"), now)
-    return (
-        render(Certificate(SVID, svid.chain, svid.key)).to_dict(),
-        render(TrustBundle(ROOTS, authority.trust_bundle())).to_dict(),
+    made_up = (
+        Certificate(SVID, svid.chain, svid.key),
+        TrustBundle(ROOTS, authority.trust_bundle()),
     )
+    return tuple((TypeUrl.SECRET.value, render(each)) for each in made_up)

@@ -11,28 +11,31 @@ from translators.xds.bootstrap import internal_listeners, runtime
 Json = dict[str, Any]
 """A message as JSON (proto3)."""
 
+_FETCHED = ("rds", "sdsConfig", "configDiscovery")
+
 
 def static_bootstrap(resources: Iterable[tuple[str, Message]]) -> Json:
     """The resources as (type URL, message), with what they fetch put where it is fetched from.
 
-    Routes and endpoints that are missing are taken to be empty. The secrets that listeners and
-    clusters name must be among the resources.
+    Routes and endpoints that are missing are taken to be empty; of several secrets of one name
+    the last counts.
     """
     given: dict[str, list[Json]] = {type_url.value: [] for type_url in TypeUrl}
     for type_url, message in resources:
         given[str(type_url)].append(message.to_dict())
-    routes = {table["name"]: table for table in given[TypeUrl.ROUTE]}
-    extensions = {each["name"]: each for each in given[TypeUrl.EXTENSION]}
+    routes, extensions, secrets = (
+        {each["name"]: each for each in given[type_url]}
+        for type_url in (TypeUrl.ROUTE, TypeUrl.EXTENSION, TypeUrl.SECRET)
+    )
     endpoints = {each["clusterName"]: each for each in given[TypeUrl.ENDPOINT]}
     clusters = [_static_cluster(cluster, endpoints) for cluster in given[TypeUrl.CLUSTER]]
-    listeners = given[TypeUrl.LISTENER]
     return {
         "bootstrapExtensions": [internal_listeners().to_dict()],
         "layeredRuntime": runtime().to_dict(),
         "staticResources": {
-            "listeners": [_inlined(listener, routes, extensions) for listener in listeners],
-            "clusters": [_inlined(cluster, routes, extensions) for cluster in clusters],
-            "secrets": given[TypeUrl.SECRET],
+            "listeners": _inlined(given[TypeUrl.LISTENER], routes, extensions),
+            "clusters": _inlined(clusters, routes, extensions),
+            "secrets": list(secrets.values()),
         },
     }
 
@@ -55,7 +58,7 @@ def _inlined(value: Any, routes: Mapping[str, Json], extensions: Mapping[str, Js
     inlined = {
         key: _inlined(item, routes, extensions)
         for key, item in value.items()
-        if key not in ("rds", "sdsConfig", "configDiscovery")
+        if key not in _FETCHED
     }
     if "rds" in value:
         name = value["rds"]["routeConfigName"]
