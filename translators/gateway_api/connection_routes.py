@@ -117,14 +117,17 @@ def _rules(
 
 
 def _best(name: str, routes: Iterable[TLSRoute]) -> ConnectionRoute | None:
-    """The route with the longest pattern that covers all of ``name``; of equals the oldest."""
+    """The route with the exact name, else with the longest pattern that covers all of it.
+
+    Of equals it is the oldest.
+    """
     covering = (
-        (len(pattern), route)
+        ((pattern == name, len(pattern)), route)
         for route in routes
         for pattern in _server_names(route)
         if _covers(pattern, name)
     )
-    return max(covering, key=lambda found: found[0], default=(0, None))[1]
+    return max(covering, key=lambda found: found[0], default=(None, None))[1]
 
 
 def _covers(pattern: str, name: str) -> bool:

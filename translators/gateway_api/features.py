@@ -12,6 +12,8 @@ class Feature:
 
 
 SUPPORTED_FEATURES: tuple[Feature, ...] = (
+    Feature("GRPCRoute", "gRPC calls: methods, headers, weights, statuses of gRPC"),
+    Feature("GRPCRouteNamedRouteRule", "rules of GRPCRoutes with names"),
     Feature("HTTPRoute", "the core of HTTPRoute: paths, headers, weights, redirects"),
     Feature("HTTPRoute303RedirectStatusCode", "redirects with status 303"),
     Feature("HTTPRoute307RedirectStatusCode", "redirects with status 307"),
@@ -48,5 +50,7 @@ SUPPORTED_FEATURES: tuple[Feature, ...] = (
     Feature("MeshHTTPRouteRedirectPort", "in the mesh: redirects to another port"),
     Feature("MeshHTTPRouteRewritePath", "in the mesh: another path for the backend"),
     Feature("MeshHTTPRouteSchemeRedirect", "in the mesh: redirects to another scheme"),
+    Feature("TCPRoute", "connections shared out by weight"),
+    Feature("TLSRoute", "TLS connections by server name, passed through"),
 )
 """Sorted by name, as the status of a GatewayClass must list them."""

@@ -14,7 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def mesh_options(command: F) -> F:
-    """Add ``--trust-domain``, ``--cluster-domain`` and ``--root-namespace``, given as ``mesh``."""
+    """Add the options that describe a mesh, which the command gets as ``mesh``."""
 
     @wraps(command)
     def with_mesh(
@@ -22,15 +22,24 @@ def mesh_options(command: F) -> F:
         trust_domain_alias: tuple[str, ...],
         cluster_domain: str,
         root_namespace: str,
+        require_grants: bool,
         **others: Any,
     ) -> Any:
         from translators.ir.waypoint import Mesh
 
-        mesh = Mesh(trust_domain, trust_domain_alias, cluster_domain, root_namespace)
+        mesh = Mesh(
+            trust_domain, trust_domain_alias, cluster_domain, root_namespace, require_grants
+        )
         return command(mesh=mesh, **others)
 
     decorated: Any = with_mesh
     for option in (
+        click.option(
+            "--require-grants",
+            is_flag=True,
+            envvar="WAYPOST_REQUIRE_GRANTS",
+            help="Ask for a ReferenceGrant where a route names a backend in another namespace.",
+        ),
         click.option(
             "--root-namespace",
             default="istio-system",
