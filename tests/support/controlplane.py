@@ -19,8 +19,10 @@ from translators.resources.metadata import ObjectKey
 from translators.resources.parsing.manifest import parse
 from translators.wire import Snapshot
 from translators.world import Reader
+from xds_server.ads import StreamStatus
 from xds_server.identity.authority import Authority
 from xds_server.serving.server import Addresses, Server, Settings
+from xds_server.snapshots import ProxyKey
 from xds_server.sources.files import FileSource
 
 SETTLE_S = 10.0
@@ -62,9 +64,8 @@ class ControlPlane:
     def in_sync(self) -> bool:
         """Whether every Envoy has accepted all that the world means for it."""
         publisher = self.server._publisher
-        return not (publisher._new or publisher._stale) and all(
-            self._has_all(waypoint) for waypoint in self.waypoints()
-        )
+        streams = self.server._ads.registry.streams()
+        return not (publisher._new or publisher._stale) and all(map(self._has_all, streams))
 
     def waypoints(self) -> set[WaypointName]:
         """The waypoints whose Envoys are connected."""
@@ -76,18 +77,14 @@ class ControlPlane:
         keys = [key for key in store.attached() if key.waypoint == waypoint]
         return store.served(keys[0]) if keys else None
 
-    def _has_all(self, waypoint: WaypointName) -> bool:
-        for stream in self.server._ads.registry.streams():
-            if stream.proxy.waypoint != waypoint:
-                continue
-            states, snapshot = stream.state(), self.served(waypoint)
-            if snapshot is None or not all(
-                resource.key in states and states[resource.key].acked == resource.version
-                for names in snapshot.resources.values()
-                for resource in names.values()
-            ):
-                return False
-        return True
+    def _has_all(self, stream: StreamStatus) -> bool:
+        key = ProxyKey(stream.proxy.waypoint, stream.proxy.bind)
+        states, snapshot = stream.state(), self.server._store.served(key)
+        return snapshot is not None and all(
+            resource.key in states and states[resource.key].acked == resource.version
+            for names in snapshot.resources.values()
+            for resource in names.values()
+        )
 
 
 @asynccontextmanager
