@@ -22,6 +22,7 @@ from translators.resources.gateway import Gateway
 from translators.resources.grpcroute import GRPCRoute
 from translators.resources.httproute import HTTPRoute
 from translators.resources.metadata import ObjectKey
+from translators.resources.requestauthentication import RequestAuthentication
 from translators.resources.tcproute import TCPRoute, TLSRoute
 from translators.status import ChangedAt, ObjectStatus, object_status
 from translators.wire import Resource, ResourceKey
@@ -31,7 +32,10 @@ from translators.xds import key_of, resource
 _Rendered = tuple[Node, Resource]
 _Member = tuple[WaypointName, ObjectKey]
 _Target = tuple[WaypointName, Destination]
-_JUDGED = (Service, HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, Gateway, AuthorizationPolicy)
+_JUDGED = (
+    *(Service, HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, Gateway),
+    *(AuthorizationPolicy, RequestAuthentication),
+)
 
 
 class Compiler:
@@ -230,14 +234,8 @@ class Compiler:
         service = reader.get(Service, key.namespace, key.name)
         if service is None:
             return ServiceConfig(key, "")
-        policies = authorization.attached_policies(reader, self.mesh, waypoint, service)
-        return gateway_api.translate_service(
-            reader,
-            self.mesh,
-            waypoint,
-            service,
-            lambda port: authorization.guard(policies, self.mesh, port),
-        )
+        guard_of = authorization.protection(reader, self.mesh, waypoint, service)
+        return gateway_api.translate_service(reader, self.mesh, waypoint, service, guard_of)
 
     def _judge(self, reader: Reader, key: ObjectKey) -> tuple[Condition, ...]:
         """What is to be said about one object, apart from what only its waypoint can know."""
@@ -250,6 +248,8 @@ class Compiler:
                 return gateway_api.gateway_conditions(reader, self.mesh, gateway)
             case AuthorizationPolicy() as policy:
                 return authorization.policy_conditions(reader, self.mesh, policy)
+            case RequestAuthentication() as tokens:
+                return authorization.tokens_conditions(reader, self.mesh, tokens)
             case _:
                 return ()
 

@@ -20,6 +20,7 @@ from translators.resources.gateway import Gateway, GatewayClass
 from translators.resources.grpcroute import GRPCRoute
 from translators.resources.httproute import HTTPRoute, ParentRef
 from translators.resources.metadata import KubernetesObject
+from translators.resources.requestauthentication import RequestAuthentication
 from translators.resources.tcproute import TCPRoute, TLSRoute
 from translators.world import Reader
 
@@ -150,7 +151,7 @@ def plain_status(
     Istio's kinds also tell of which generation the status speaks.
     """
     status: Status = {"conditions": _entries(subject, _as_a_whole(conditions), changed_at)}
-    if isinstance(subject, AuthorizationPolicy) and subject.meta.generation:
+    if isinstance(subject, AuthorizationPolicy | RequestAuthentication) and subject.meta.generation:
         status["observedGeneration"] = subject.meta.generation
     return status
 

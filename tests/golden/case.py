@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 
 from translators.compiler import Compiler
+from translators.ir.authentication import TokenRules
+from translators.ir.external_authorization import AuthzProvider, CheckProtocol
 from translators.ir.listener import ConnectTerminate
 from translators.ir.waypoint import Mesh
 from translators.resources import parse
@@ -24,8 +26,22 @@ FILES = {
     TypeUrl.ROUTE: "routes.yaml",
     TypeUrl.CLUSTER: "clusters.yaml",
     TypeUrl.ENDPOINT: "endpoints.yaml",
+    TypeUrl.EXTENSION: "extensions.yaml",
 }
-MESH = Mesh()
+MESH = Mesh(
+    providers=(
+        AuthzProvider("opa", "opa.auth.svc.cluster.local", 9191, CheckProtocol.GRPC),
+        AuthzProvider(
+            "session",
+            "session.auth.svc.cluster.local",
+            8000,
+            CheckProtocol.HTTP,
+            request_headers=("cookie",),
+            headers_upstream_on_allow=("x-user",),
+            headers_downstream_on_deny=("location", "set-*"),
+        ),
+    )
+)
 CHANGED = "2024-01-01T12:00:00Z"
 
 
@@ -88,7 +104,8 @@ def static_versions() -> frozenset[str]:
     """What even a waypoint without services has: shown by the case ``waypoint/empty`` alone."""
     empty = Case(CASES / "waypoint" / "empty")
     found = resources(compiled(empty.changes()))
-    return frozenset(item.version for items in found.values() for item in items)
+    no_tokens = resource(TokenRules())
+    return frozenset(item.version for items in (*found.values(), (no_tokens,)) for item in items)
 
 
 def without_type(content: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from translators.xds import render, resource
 from translators.xds.connect_policy import on_connect
 from translators.xds.filters.ext_authz import CUSTOM_FILTERS
 from translators.xds.filters.menu import Filter
+from translators.xds.filters.rbac import LAYERED_FILTERS
 
 HTTP = HttpChain("http|a.shop", "a.shop", 80)
 TCP = TcpChain("tcp|a.shop", "to-a")
@@ -100,7 +101,7 @@ def test_only_members_of_the_trust_domains_get_in_and_no_session_is_resumed():
 def test_identity_is_known_before_rbac_reads_it():
     manager = config_of(terminate()["filterChains"][0])
     names = [each["name"] for each in manager["httpFilters"]]
-    guards = (*CUSTOM_FILTERS, Filter.AUDIT, Filter.DENY, Filter.ALLOW)
+    guards = (*LAYERED_FILTERS, *CUSTOM_FILTERS, Filter.AUDIT, Filter.DENY, Filter.ALLOW)
     assert names == ["connect_authority", *guards, "connect_destination", Filter.ROUTER]
 
 
@@ -188,7 +189,7 @@ def test_every_filter_of_the_menu_is_there_and_paths_have_one_form():
     (chain,) = internal(PortBinding(("10.0.0.1",), 80, HTTP, None))["filterChains"]
     manager = config_of(chain)
     assert [each["name"] for each in manager["httpFilters"]] == [
-        filter_.value for filter_ in Filter
+        filter_.value for filter_ in Filter if filter_ not in LAYERED_FILTERS
     ]
     assert manager["rds"]["routeConfigName"] == HTTP.name
     assert manager["normalizePath"] is True

@@ -1,7 +1,15 @@
-"""AuthorizationPolicy (Istio security API): which policies guard what, and what they mean."""
+"""Istio's security API: which policies guard what, and what they mean."""
 
-from translators.authorization.attachment import INDEXES, attached_policies
+from translators.authorization.attachment import INDEXES
 from translators.authorization.guard import Guard, guard
-from translators.authorization.status import policy_conditions
+from translators.authorization.protection import protection
+from translators.authorization.status import policy_conditions, tokens_conditions
 
-__all__ = ["INDEXES", "Guard", "attached_policies", "guard", "policy_conditions"]
+__all__ = [
+    "INDEXES",
+    "Guard",
+    "guard",
+    "policy_conditions",
+    "protection",
+    "tokens_conditions",
+]

@@ -1,11 +1,17 @@
-"""Which policies guard a service of a waypoint (Istio ``policyattachment``)."""
+"""Which policies guard a service of a waypoint (Istio ``policyattachment``).
+
+The same for AuthorizationPolicy and for RequestAuthentication.
+"""
 
 from collections.abc import Iterator
+from typing import TypeVar
 
+from translators.gateway_api.selectors import selects
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.authorizationpolicy import AuthorizationPolicy, TargetRef
 from translators.resources.core import Service
 from translators.resources.gateway import Gateway
+from translators.resources.requestauthentication import RequestAuthentication
 from translators.world import Index, Reader
 
 _GROUPS = {
@@ -15,6 +21,10 @@ _GROUPS = {
     "GatewayClass": ("gateway.networking.k8s.io",),
 }
 _WHOLE_NAMESPACE = "*"
+_POD_LABEL = "gateway.networking.k8s.io/gateway-name"
+
+Policy = AuthorizationPolicy | RequestAuthentication
+P = TypeVar("P", bound=Policy)
 
 
 def is_known_target(target: TargetRef) -> bool:
@@ -22,7 +32,7 @@ def is_known_target(target: TargetRef) -> bool:
     return target.group in _GROUPS.get(target.kind, ())
 
 
-def _target_keys(policy: AuthorizationPolicy) -> Iterator[tuple[str, ...]]:
+def _target_keys(policy: Policy) -> Iterator[tuple[str, ...]]:
     namespace = policy.meta.namespace
     for target in policy.targets:
         if is_known_target(target):
@@ -31,7 +41,7 @@ def _target_keys(policy: AuthorizationPolicy) -> Iterator[tuple[str, ...]]:
         yield _WHOLE_NAMESPACE, namespace, ""
 
 
-def _lost_its_targets(policy: AuthorizationPolicy) -> bool:
+def _lost_its_targets(policy: Policy) -> bool:
     """Whether it had targets that could not be read: it then guards its whole namespace."""
     return any(path.startswith("spec") for path, _ in policy.unreadable)
 
@@ -41,12 +51,28 @@ BY_TARGET: Index[AuthorizationPolicy] = Index(
 )
 """Policies by (kind, the policy's namespace, name) of what they target."""
 
-INDEXES = (BY_TARGET,)
+
+def _without_targets(policy: AuthorizationPolicy) -> Iterator[tuple[str, ...]]:
+    if not policy.targets and not _lost_its_targets(policy):
+        yield (policy.meta.namespace,)
 
 
-def attached_policies(
-    reader: Reader, mesh: Mesh, waypoint: WaypointName, service: Service
-) -> list[AuthorizationPolicy]:
+WITHOUT_TARGETS: Index[AuthorizationPolicy] = Index(
+    "authorizationpolicy/without-targets", AuthorizationPolicy, _without_targets
+)
+"""Policies by selector and for whole namespaces, by namespace."""
+
+TOKENS_BY_TARGET: Index[RequestAuthentication] = Index(
+    "requestauthentication/target", RequestAuthentication, _target_keys
+)
+"""RequestAuthentications in the same way."""
+
+INDEXES = (BY_TARGET, WITHOUT_TARGETS, TOKENS_BY_TARGET)
+
+
+def attached(
+    reader: Reader, mesh: Mesh, waypoint: WaypointName, service: Service, by_target: Index[P]
+) -> list[P]:
     """All policies that guard a service at its waypoint, each once, in a stable order.
 
     Policies of the root namespace that target the GatewayClass, of the waypoint's namespace that
@@ -55,11 +81,28 @@ def attached_policies(
     gateway = reader.get(Gateway, waypoint.namespace, waypoint.name)
     class_name = gateway.class_name if gateway else ""
     home = service.meta.namespace
-    found = [
-        *reader.select(BY_TARGET, "GatewayClass", mesh.root_namespace, class_name),
-        *reader.select(BY_TARGET, "Gateway", waypoint.namespace, waypoint.name),
-        *reader.select(BY_TARGET, "Service", home, service.meta.name),
-        *reader.select(BY_TARGET, _WHOLE_NAMESPACE, waypoint.namespace, ""),
-        *reader.select(BY_TARGET, _WHOLE_NAMESPACE, home, ""),
+    found: list[P] = [
+        *reader.select(by_target, "GatewayClass", mesh.root_namespace, class_name),
+        *reader.select(by_target, "Gateway", waypoint.namespace, waypoint.name),
+        *reader.select(by_target, "Service", home, service.meta.name),
+        *reader.select(by_target, _WHOLE_NAMESPACE, waypoint.namespace, ""),
+        *reader.select(by_target, _WHOLE_NAMESPACE, home, ""),
     ]
     return list({policy.key: policy for policy in found}.values())
+
+
+def layered_policies(
+    reader: Reader, mesh: Mesh, waypoint: WaypointName
+) -> list[AuthorizationPolicy]:
+    """The policies without targets that speak of a waypoint's own pods, if they are layered.
+
+    Those of its namespace and of the root namespace, by a selector that holds for the labels that
+    the waypoint's pods have from their Gateway, or without one.
+    """
+    gateway = reader.get(Gateway, waypoint.namespace, waypoint.name)
+    if not mesh.layered_authorization or gateway is None:
+        return []
+    labels = {**gateway.meta.labels, _POD_LABEL: waypoint.name}
+    homes = dict.fromkeys((mesh.root_namespace, waypoint.namespace))
+    found = (policy for home in homes for policy in reader.select(WITHOUT_TARGETS, home))
+    return [one for one in found if one.selector is None or selects(one.selector, labels)]

@@ -1,17 +1,29 @@
 """All policies of a destination put together."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
+from translators.authorization.custom import Provider
 from translators.authorization.fields import Scope
 from translators.authorization.rules import Meaning, read_rule
-from translators.ir.authorization import OPEN, Authorization, AuthzRule
+from translators.gateway_api.ports import Upstream
+from translators.ir.authentication import ANYONE, Authentication
+from translators.ir.authorization import (
+    MAX_CUSTOM_CHECKS,
+    OPEN,
+    Authorization,
+    AuthzRule,
+    CustomCheck,
+    denied,
+)
 from translators.ir.origin import Origin
 from translators.ir.predicate import EVERYTHING, NOTHING
 from translators.ir.waypoint import Mesh
 from translators.resources.authorizationpolicy import AuthorizationPolicy
 
 _DRY_RUN = "istio.io/dry-run"
+_NO_PROVIDERS: Mapping[str, Provider] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +31,17 @@ class Guard:
     """What protects one service port.
 
     ``http`` is decided on each request, ``tcp`` on connections that carry no HTTP, ``connect``
-    on the CONNECT of a port whose protocol is not declared: only what needs no HTTP.
+    on the CONNECT of a port whose protocol is not declared: only what needs no HTTP. ``layered`` is
+    decided on every CONNECT before all that: what layered authorization adds. ``authentication``
+    is what requests must show. ``upstreams`` are the clusters that all this leads to.
     """
 
     http: Authorization = OPEN
     tcp: Authorization = OPEN
     connect: Authorization = OPEN
+    layered: Authorization = OPEN
+    authentication: Authentication = ANYONE
+    upstreams: tuple[Upstream, ...] = ()
 
 
 @dataclass(slots=True)
@@ -36,10 +53,15 @@ class _Rules:
     audit: list[AuthzRule] = field(default_factory=list)
     dry_run_deny: list[AuthzRule] = field(default_factory=list)
     dry_run_allow: list[AuthzRule] | None = None
+    custom: dict[str, list[AuthzRule]] = field(default_factory=dict)
 
-    def freeze(self) -> Authorization:
-        """Give the rules as a value."""
+    def freeze(self, providers: Mapping[str, Provider]) -> Authorization:
+        """Give the rules as a value; those of a provider that can't be asked deny."""
+        asked = sorted(self.custom.keys() & providers)[:MAX_CUSTOM_CHECKS]
+        lost = [name for name in sorted(self.custom) if name not in asked]
+        self.deny += [denied(rule) for name in lost for rule in self.custom[name]]
         return Authorization(
+            custom=tuple(_check(providers[name], self.custom[name]) for name in asked),
             deny=tuple(self.deny),
             allow=None if self.allow is None else tuple(self.allow),
             audit=tuple(self.audit),
@@ -48,8 +70,13 @@ class _Rules:
         )
 
 
-def guard(policies: Iterable[AuthorizationPolicy], mesh: Mesh, port: int) -> Guard:
-    """What these policies together mean for a service port."""
+def guard(
+    policies: Iterable[AuthorizationPolicy],
+    mesh: Mesh,
+    port: int,
+    providers: Mapping[str, Provider] = _NO_PROVIDERS,
+) -> Guard:
+    """What these policies together mean for a service port; ``providers`` are those to be asked."""
     policies = tuple(policies)
     if not policies:
         return Guard()
@@ -57,11 +84,30 @@ def guard(policies: Iterable[AuthorizationPolicy], mesh: Mesh, port: int) -> Gua
     for policy in policies:
         _add(http, policy, mesh, port, http=True)
         _add(tcp, policy, mesh, port, http=False)
-        if not _needs_http(policy, mesh, port):
+        if policy.action != "CUSTOM" and not _needs_http(policy, mesh, port):
             _add(connect, policy, mesh, port, http=False)
     if any(policy.action == "ALLOW" and _needs_http(policy, mesh, port) for policy in policies):
         connect.allow = None  # a request that some HTTP rule allows must still get in
-    return Guard(http.freeze(), tcp.freeze(), connect.freeze())
+    return Guard(http.freeze(providers), tcp.freeze(providers), connect.freeze(providers))
+
+
+def layered(policies: Iterable[AuthorizationPolicy], mesh: Mesh, port: int) -> Authorization:
+    """What policies that target nothing mean for the tunnels to a port: their L4 rules.
+
+    As ztunnel has it, only ALLOW and DENY are enforced there.
+    """
+    rules = _Rules()
+    for policy in policies:
+        if policy.unreadable or policy.action in ("ALLOW", "DENY"):
+            _add(rules, policy, mesh, port, http=False)
+    return rules.freeze(_NO_PROVIDERS)
+
+
+def _check(provider: Provider, rules: list[AuthzRule]) -> CustomCheck:
+    named = (
+        replace(rule, key=f"istio-ext-authz-{provider.config.name}-{rule.key}") for rule in rules
+    )
+    return CustomCheck(provider.config, provider.cluster.name, tuple(named))
 
 
 def _add(rules: _Rules, policy: AuthorizationPolicy, mesh: Mesh, port: int, *, http: bool) -> None:
@@ -76,6 +122,8 @@ def _add(rules: _Rules, policy: AuthorizationPolicy, mesh: Mesh, port: int, *, h
         rules.dry_run_allow = [*(rules.dry_run_allow or ()), *made]
     elif policy.action == "ALLOW":
         rules.allow = [*(rules.allow or ()), *made]
+    elif policy.action == "CUSTOM":
+        rules.custom.setdefault(policy.provider, []).extend(made)
     elif policy.action == "AUDIT":
         rules.audit.extend(made)
     elif policy.action == "DENY" and is_dry_run(policy):

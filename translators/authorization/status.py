@@ -1,29 +1,18 @@
 """What is to be said about a policy: where it is enforced, and what of it has no meaning."""
 
-from dataclasses import dataclass
-
-from translators.authorization.attachment import is_known_target
+from translators.authorization.custom import find_provider
 from translators.authorization.guard import is_dry_run, meaning_of
-from translators.gateway_api.binding import CONTROLLER, Bound, is_waypoint, waypoint_of
+from translators.authorization.target import find_targets
+from translators.authorization.tokens import token_problems
 from translators.ir.condition import Condition
 from translators.ir.origin import Origin
-from translators.ir.waypoint import Mesh, WaypointName
-from translators.resources.authorizationpolicy import AuthorizationPolicy, TargetRef
-from translators.resources.core import Service
-from translators.resources.gateway import Gateway, GatewayClass
+from translators.ir.waypoint import Mesh
+from translators.resources.authorizationpolicy import AuthorizationPolicy
+from translators.resources.requestauthentication import RequestAuthentication
 from translators.world import Reader
 
 _ACTIONS = ("ALLOW", "DENY", "AUDIT", "CUSTOM")
 _ANY_PORT = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What became of one target: the waypoint or class it is bound to, or why it is not."""
-
-    bound_to: str = ""
-    reason: str = "Accepted"
-    message: str = ""
 
 
 def policy_conditions(
@@ -33,108 +22,50 @@ def policy_conditions(
 
     What has no meaning is named by its field, with what is done about it.
     """
-    verdicts = [_judge(reader, mesh, policy, target) for target in policy.targets]
-    status, reason, message = _sum_up(policy, verdicts)
-    complaints = _complaints(mesh, policy)
+    status, reason, message = find_targets(reader, mesh, policy)
+    complaints = _complaints(reader, mesh, policy)
     if complaints:
         reason = "UnsupportedValue" if status else reason
         message = "; ".join(part for part in (message, *complaints) if part)
-    origin = Origin("AuthorizationPolicy", policy.meta.namespace, policy.meta.name, "spec")
+    origin = Origin(policy.kind, policy.meta.namespace, policy.meta.name, "spec")
     return (Condition(origin, "WaypointAccepted", status, reason, message),)
 
 
-def _sum_up(policy: AuthorizationPolicy, verdicts: list[_Verdict]) -> tuple[bool, str, str]:
-    if not verdicts:
-        return False, "NoTargetRefs", _not_targeted(policy)
-    if len(verdicts) == 1:
-        only = verdicts[0]
-        return bool(only.bound_to), only.reason, only.message or f"bound to {only.bound_to}"
-    lost = [
-        f"{target.kind}.{target.group or 'core'}:{policy.meta.namespace}/{target.name}"
-        for target, verdict in zip(policy.targets, verdicts, strict=True)
-        if not verdict.bound_to
+def tokens_conditions(
+    reader: Reader, mesh: Mesh, policy: RequestAuthentication
+) -> tuple[Condition, ...]:
+    """The same for a RequestAuthentication."""
+    status, reason, message = find_targets(reader, mesh, policy)
+    problems = [f"{path}: {why}" for path, why in policy.unreadable]
+    problems += [
+        f"{path}: {why}; no token is valid by this rule" for path, why in token_problems(policy)
     ]
-    if not lost:
-        return True, "Accepted", ""
-    some = len(lost) < len(verdicts)
-    return some, "PartiallyInvalid" if some else "Invalid", f"Invalid targetRefs: {', '.join(lost)}"
+    if problems:
+        reason = "UnsupportedValue" if status else reason
+        message = "; ".join(part for part in (message, *problems) if part)
+    origin = Origin(policy.kind, policy.meta.namespace, policy.meta.name, "spec")
+    return (Condition(origin, "WaypointAccepted", status, reason, message),)
 
 
-def _not_targeted(policy: AuthorizationPolicy) -> str:
-    how = "with a selector" if policy.selector is not None else "without targetRefs"
-    return (
-        f"a policy {how} is not enforced by waypoints, only by ztunnel and only its L4 rules; "
-        "add spec.targetRefs to have a waypoint enforce it"
-    )
-
-
-def _judge(reader: Reader, mesh: Mesh, policy: AuthorizationPolicy, target: TargetRef) -> _Verdict:
-    if not is_known_target(target):
-        return _Verdict(reason="Invalid", message=f"{target.kind} can't be a policy's target")
-    match target.kind:
-        case "Gateway":
-            return _judge_gateway(reader, policy, target)
-        case "GatewayClass":
-            return _judge_class(reader, mesh, policy, target)
-        case "Service":
-            return _judge_service(reader, policy, target)
-        case _:
-            return _not_found(policy, target)
-
-
-def _judge_gateway(reader: Reader, policy: AuthorizationPolicy, target: TargetRef) -> _Verdict:
-    gateway = reader.get(Gateway, policy.meta.namespace, target.name)
-    if gateway is None or not is_waypoint(reader, gateway):
-        return _Verdict(reason="TargetNotFound", message="not bound")
-    return _Verdict(bound_to=str(WaypointName(policy.meta.namespace, target.name)))
-
-
-def _judge_class(
-    reader: Reader, mesh: Mesh, policy: AuthorizationPolicy, target: TargetRef
-) -> _Verdict:
-    if policy.meta.namespace != mesh.root_namespace:
-        message = (
-            f"AuthorizationPolicy must be in the root namespace `{mesh.root_namespace}` "
-            "when referencing a GatewayClass"
-        )
-        return _Verdict(reason="Invalid", message=message)
-    found = reader.get(GatewayClass, "", target.name)
-    if found is None:
-        return _Verdict(reason="TargetNotFound", message="not bound")
-    if found.controller != CONTROLLER:
-        message = f"GatewayClass must use controller name `{CONTROLLER}` for waypoints"
-        return _Verdict(reason="Invalid", message=message)
-    return _Verdict(bound_to=target.name)
-
-
-def _judge_service(reader: Reader, policy: AuthorizationPolicy, target: TargetRef) -> _Verdict:
-    service = reader.get(Service, policy.meta.namespace, target.name)
-    if service is None:
-        return _not_found(policy, target)
-    binding = waypoint_of(reader, service)
-    if isinstance(binding, Bound):
-        return _Verdict(bound_to=str(binding.waypoint))
-    name = f"{target.kind} {policy.meta.namespace}/{target.name}"
-    return _Verdict(reason="AncestorNotBound", message=f"{name} is not bound to a waypoint")
-
-
-def _not_found(policy: AuthorizationPolicy, target: TargetRef) -> _Verdict:
-    name = f"{target.kind} {policy.meta.namespace}/{target.name}"
-    return _Verdict(reason="TargetNotFound", message=f"{name} was not found")
-
-
-def _complaints(mesh: Mesh, policy: AuthorizationPolicy) -> list[str]:
+def _complaints(reader: Reader, mesh: Mesh, policy: AuthorizationPolicy) -> list[str]:
     """What could not be read or has no meaning, and what is done about it."""
     if policy.unreadable:
         return [f"{path}: {why}; everything is denied" for path, why in policy.unreadable]
     if policy.action not in _ACTIONS:
         return [f"spec.action: {policy.action!r} is unknown; what the rules match is denied"]
-    if policy.action == "CUSTOM":
-        return ["spec.action: CUSTOM is not supported; what the rules match is denied"]
     effect = "it matches nothing" if policy.action == "ALLOW" else "it matches everything"
     found = [
         f"spec.rules[{index}].{path}: {why}; {effect}"
         for index in range(len(policy.rules))
         for path, why in meaning_of(policy, index, mesh, _ANY_PORT, http=True).problems
     ]
+    if policy.action == "CUSTOM":
+        return [*_provider_complaints(reader, mesh, policy), *found]
     return [*found, "dry run: watched, not enforced"] if is_dry_run(policy) else found
+
+
+def _provider_complaints(reader: Reader, mesh: Mesh, policy: AuthorizationPolicy) -> list[str]:
+    found = find_provider(reader, mesh, policy.provider)
+    if isinstance(found, str):
+        return [f"spec.provider.name: {found}; what the rules match is denied"]
+    return []

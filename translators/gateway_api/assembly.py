@@ -13,6 +13,7 @@ from translators.gateway_api.services import (
     ServiceConfig,
 )
 from translators.ir import Node
+from translators.ir.authentication import TokenRules
 from translators.ir.authorization import OPEN
 from translators.ir.cluster import (
     InternalCluster,
@@ -69,6 +70,7 @@ def assemble(mesh: Mesh, configs: Iterable[ServiceConfig]) -> Assembly:
             *_internal_listeners(kept),
             _connect_table(kept),
             *_tls_routing(kept),
+            *_token_rules(kept),
             *(table for config in kept for table in config.tables),
             *(clusters[name] for name in sorted(clusters)),
         ),
@@ -152,6 +154,15 @@ def _connect_table(configs: list[ServiceConfig]) -> ConnectTable:
         ),
         origins=tuple(origins),
     )
+
+
+def _token_rules(configs: list[ServiceConfig]) -> Iterator[TokenRules]:
+    """What tables demand of tokens; where there is no table nobody asks for it."""
+    tables = [table for config in configs for table in config.tables]
+    demands = (table.authentication for table in tables)
+    by_name = {demand.name: demand for demand in demands if demand.providers}
+    if tables:
+        yield TokenRules(tuple(by_name[name] for name in sorted(by_name)))
 
 
 def _owners(configs: list[ServiceConfig]) -> dict[Claim, ServiceConfig]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from translators.gateway_api.attachment import R, attached_routes, takes
+from translators.gateway_api.endpoints import Destination
 from translators.gateway_api.indexes import (
     GRPC_ROUTES,
     HTTP_ROUTES,
@@ -15,11 +16,16 @@ from translators.gateway_api.names import authority, host_of, http_name, tcp_nam
 from translators.gateway_api.protocol import PortProtocol
 from translators.gateway_api.request_routes import RequestRoute
 from translators.gateway_api.scope import Scope
+from translators.ir.authentication import ANYONE, Authentication
 from translators.ir.authorization import OPEN, Authorization
+from translators.ir.cluster import ExternalCluster, ServiceCluster
 from translators.ir.origin import Origin
 from translators.resources.core import Service
 from translators.resources.tcproute import TCPRoute, TLSRoute
 from translators.world import Index
+
+Upstream = tuple[ServiceCluster | ExternalCluster, Destination | None]
+"""A cluster, and the service port that its endpoints must be sent of, if they must be sent."""
 
 
 class PortGuard(Protocol):
@@ -37,6 +43,18 @@ class PortGuard(Protocol):
     def connect(self) -> Authorization:
         """Decided on the CONNECT to a port whose protocol is not declared."""
 
+    @property
+    def layered(self) -> Authorization:
+        """Decided on every CONNECT, before all others."""
+
+    @property
+    def authentication(self) -> Authentication:
+        """What requests must show."""
+
+    @property
+    def upstreams(self) -> tuple[Upstream, ...]:
+        """The clusters that all this leads to, with the ports whose endpoints they have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unguarded:
@@ -45,6 +63,9 @@ class Unguarded:
     http: Authorization = OPEN
     tcp: Authorization = OPEN
     connect: Authorization = OPEN
+    layered: Authorization = OPEN
+    authentication: Authentication = ANYONE
+    upstreams: tuple[Upstream, ...] = ()
 
 
 GuardOf = Callable[[int], PortGuard]

@@ -13,14 +13,14 @@ from translators.gateway_api.connection_routes import (
 from translators.gateway_api.endpoints import Destination
 from translators.gateway_api.indexes import MeshRoute
 from translators.gateway_api.names import http_name, tcp_name, virtual_ips
-from translators.gateway_api.ports import GuardOf, Port, unguarded
+from translators.gateway_api.ports import GuardOf, Port, Upstream, unguarded
 from translators.gateway_api.protocol import PortProtocol, http_upstream, protocol_of
 from translators.gateway_api.references import Referrer
 from translators.gateway_api.request_routes import RequestRoute, port_routes
 from translators.gateway_api.rules import http_terms
 from translators.gateway_api.scope import Scope
-from translators.ir.authorization import OPEN, Authorization
-from translators.ir.cluster import ServiceCluster, UpstreamProtocol
+from translators.ir.authorization import OPEN, Authorization, closed
+from translators.ir.cluster import ExternalCluster, ServiceCluster, UpstreamProtocol
 from translators.ir.condition import Condition
 from translators.ir.listener import ConnectHost, HttpChain, PortBinding, TcpChain
 from translators.ir.origin import Origin
@@ -53,7 +53,7 @@ class ServiceConfig:
     tls_hosts: tuple[TlsHost, ...] = ()
     declares_tls: bool = False
     tables: tuple[RouteTable, ...] = ()
-    clusters: tuple[ServiceCluster, ...] = ()
+    clusters: tuple[ServiceCluster | ExternalCluster, ...] = ()
     destinations: tuple[Destination, ...] = ()
     conditions: tuple[Condition, ...] = ()
 
@@ -74,6 +74,7 @@ def translate_service(
     ports = list(_ports(scope, service, guard_of))
     addresses = virtual_ips(service)
     clusters = list(chain.from_iterable(map(_clusters, ports)))
+    found = (destination for _, destination in clusters if destination is not None)
     return ServiceConfig(
         service=service.key,
         created=service.meta.created,
@@ -83,7 +84,7 @@ def translate_service(
         declares_tls=bool(addresses) and any(port.protocol is PortProtocol.TLS for port in ports),
         tables=tuple(_route_table(port) for port in ports if port.http_name) if addresses else (),
         clusters=tuple({cluster.name: cluster for cluster, _ in clusters}.values()),
-        destinations=tuple(sorted({destination for _, destination in clusters})),
+        destinations=tuple(sorted(set(found))),
         conditions=tuple(_port_conditions(service)),
     )
 
@@ -101,13 +102,33 @@ def _ports(scope: Scope, service: Service, guard_of: GuardOf) -> Iterator[Port]:
 
 
 def _binding(port: Port, addresses: tuple[str, ...]) -> PortBinding:
-    http = HttpChain(port.http_name, port.host, port.number) if port.http_name else None
-    tcp = None
-    if port.tcp_name:
-        # A declared TCP port is decided on its CONNECT, before a byte is forwarded.
-        sniffed = port.protocol is PortProtocol.AUTO
-        tcp = TcpChain(port.tcp_name, port.tcp_name, port.guard.tcp if sniffed else OPEN)
-    return PortBinding(addresses, port.number, http, tcp)
+    return PortBinding(addresses, port.number, _http_chain(port), _tcp_chain(port))
+
+
+def _http_chain(port: Port) -> HttpChain | None:
+    if port.http_name is None:
+        return None
+    mesh = port.scope.mesh
+    return HttpChain(
+        name=port.http_name,
+        host=port.host,
+        port=port.number,
+        tokens_first=mesh.tokens_before_custom,
+        max_duration_ms=mesh.max_connection_ms,
+    )
+
+
+def _tcp_chain(port: Port) -> TcpChain | None:
+    """A declared TCP port is decided on its CONNECT, before a byte is forwarded."""
+    if port.tcp_name is None:
+        return None
+    sniffed = port.protocol is PortProtocol.AUTO
+    return TcpChain(
+        name=port.tcp_name,
+        cluster=port.tcp_name,
+        authorization=closed(port.guard.tcp) if sniffed else OPEN,
+        max_duration_ms=port.scope.mesh.max_connection_ms,
+    )
 
 
 def _connect_host(port: Port) -> ConnectHost:
@@ -118,6 +139,7 @@ def _connect_host(port: Port) -> ConnectHost:
         authorities=port.authorities,
         cluster=MAIN_INTERNAL_TLS if by_name else _listener(port.protocol),
         authorization=_connect_authorization(port),
+        layered=port.guard.layered,
         rules=rules,
     )
 
@@ -150,6 +172,7 @@ def _route_table(port: Port) -> RouteTable:
         host=port.host,
         port=port.number,
         routes=port_routes(port.scope, port.service, port.number, name, routes),
+        authentication=port.guard.authentication,
         authorization=port.guard.http,
         origins=(port.origin, *map(_route_origin, routes)),
     )
@@ -159,8 +182,9 @@ def _route_origin(route: MeshRoute) -> Origin:
     return Origin(route.kind, route.meta.namespace, route.meta.name)
 
 
-def _clusters(port: Port) -> Iterator[tuple[ServiceCluster, Destination]]:
-    """The port's own clusters and those that its routes lead to."""
+def _clusters(port: Port) -> Iterator[Upstream]:
+    """The port's own clusters and those that its routes and policies lead to."""
+    yield from port.guard.upstreams
     if port.http_name:
         yield _own_cluster(port, port.http_name, http_upstream(port.protocol))
         yield from _request_clusters(port.scope, port.request_routes())

@@ -30,7 +30,7 @@ class JwtProvider:
 
     ``name`` is unique in a waypoint. Without ``headers`` (name, prefix), ``params`` and ``cookies``
     tokens are looked for in ``Authorization: Bearer`` and the parameter ``access_token``.
-    ``claim_headers`` are (header, claim).
+    ``claim_headers`` are (header, claim). ``required``: a request without a token is refused.
     """
 
     name: str
@@ -44,12 +44,16 @@ class JwtProvider:
     payload_header: str = ""
     claim_headers: tuple[tuple[str, str], ...] = ()
     space_delimited_claims: tuple[str, ...] = ()
+    required: bool = False
     origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """What a service demands of tokens: that one, if there is any, is valid for some provider."""
+    """What a service demands of tokens: that one, if there is any, is valid for some provider.
+
+    If a provider says that a token is required, there must be one.
+    """
 
     providers: tuple[JwtProvider, ...] = ()
 

@@ -1,6 +1,6 @@
 """Authorization: who may do what, as predicates that a proxy and an evaluator both understand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from translators.ir.external_authorization import AuthzProvider
@@ -221,3 +221,14 @@ class Authorization:
 
 
 OPEN = Authorization()
+
+
+def denied(rule: AuthzRule) -> AuthzRule:
+    """A rule of a CUSTOM policy where nobody can be asked, to deny what it matches."""
+    return replace(rule, key=f"{rule.key}-deny-due-to-bad-CUSTOM-action")
+
+
+def closed(authorization: Authorization) -> Authorization:
+    """The same where nobody can be asked: what would need consent is denied."""
+    lost = (denied(rule) for check in authorization.custom for rule in check.rules)
+    return replace(authorization, custom=(), deny=(*authorization.deny, *lost))

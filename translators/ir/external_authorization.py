@@ -37,7 +37,7 @@ class AuthzProvider:
     port: int
     protocol: CheckProtocol
     namespace: str = ""
-    timeout_ms: int = 600
+    timeout_ms: int = 600_000
     fail_open: bool = False
     status_on_error: int = 403
     clear_route_cache: bool = False

@@ -94,9 +94,10 @@ class ConnectHost:
     """One destination that a CONNECT may name.
 
     ``authorities`` are ``address:port`` (IPv6 in brackets), ``cluster`` leads to the internal
-    listener that serves it. ``authorization`` is decided on the CONNECT: refused with 403,
-    nothing dialled. The first of the ``rules`` that is for the peer says which cluster the TCP
-    chain forwards to; if none is, that is the chain's own. HTTP chains don't look at them.
+    listener that serves it. ``layered`` and ``authorization`` are decided on the CONNECT, both of
+    which must allow it: refused with 403, nothing dialled. The first of the ``rules`` that is for
+    the peer says which cluster the TCP chain forwards to; if none is, that is the chain's own. HTTP
+    chains don't look at them.
     """
 
     name: str
@@ -104,6 +105,7 @@ class ConnectHost:
     cluster: str
     authorization: Authorization = OPEN
     rules: tuple[ConnectionRule, ...] = ()
+    layered: Authorization = OPEN
 
 
 @dataclass(frozen=True, slots=True)

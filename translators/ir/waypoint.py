@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from translators.ir.external_authorization import AuthzProvider
+
 
 class WaypointName(NamedTuple):
     """The namespace and name of the Gateway that a waypoint's Envoys serve.
@@ -31,6 +33,11 @@ class Mesh:
     """Facts that all waypoints share (Istio's MeshConfig).
 
     ``requires_grants``: a route needs a ReferenceGrant for a backend in another namespace.
+    ``providers`` are the servers that CUSTOM policies may name; ``tokens_before_custom``: they are
+    asked when tokens are verified already. ``layered_authorization``: waypoints enforce policies by
+    selector and for whole namespaces too, on the tunnel. ``max_connection_ms`` bounds how long
+    a connection may outlive a policy that it was opened under. ``public_roots`` is the file, on a
+    proxy's own disk, of the roots that servers outside the mesh are verified against.
     """
 
     trust_domain: str = "cluster.local"
@@ -38,6 +45,11 @@ class Mesh:
     cluster_domain: str = "cluster.local"
     root_namespace: str = "istio-system"
     requires_grants: bool = False
+    providers: tuple[AuthzProvider, ...] = ()
+    tokens_before_custom: bool = False
+    layered_authorization: bool = False
+    max_connection_ms: int | None = None
+    public_roots: str = "/etc/ssl/certs/ca-certificates.crt"
 
     @property
     def trust_domains(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from betterproto2 import Message
 from envoy_data_plane.envoy.config.core.v3 import (
     Http1ProtocolOptions,
     Http2ProtocolOptions,
+    HttpProtocolOptions,
     KeepaliveSettings,
 )
 from envoy_data_plane.envoy.config.listener.v3 import Filter as NetworkFilter
@@ -32,7 +33,7 @@ from translators.xds.filters.ext_authz import CUSTOM_FILTERS, inert_check
 from translators.xds.filters.header_mutation import client_identity, note_source, source_from_note
 from translators.xds.filters.jwt_authn import inert_tokens
 from translators.xds.filters.menu import Filter, discovered_filter, http_filter
-from translators.xds.filters.rbac import inert_rbac
+from translators.xds.filters.rbac import LAYERED_FILTERS, inert_rbac
 from translators.xds.filters.set_filter_state import (
     CONNECT_DESTINATION,
     connect_authority,
@@ -116,11 +117,20 @@ def requests(chain: HttpChain) -> NetworkFilter:
                 HttpConnectionManagerServerHeaderTransformation.PASS_THROUGH
             ),
             stream_idle_timeout=_NEVER,
+            common_http_protocol_options=_lifetime(chain.max_duration_ms),
             upgrade_configs=[HttpConnectionManagerUpgradeConfig(upgrade_type="websocket")],
             http_filters=_request_filters(tokens_first=chain.tokens_first),
             access_log=[request_log(chain.name)],
         )
     )
+
+
+def _lifetime(max_ms: int | None) -> HttpProtocolOptions | None:
+    """A connection of that age takes no more requests, and no stream gets older."""
+    if max_ms is None:
+        return None
+    age = timedelta(milliseconds=max_ms)
+    return HttpProtocolOptions(max_connection_duration=age, max_stream_duration=age)
 
 
 def _tunnel_protocol() -> Http2ProtocolOptions:
@@ -138,7 +148,7 @@ def _tunnel_protocol() -> Http2ProtocolOptions:
 
 def _tunnel_filters() -> list[HttpFilter]:
     """The authority comes first: RBAC reads the identity that it puts into filter state."""
-    guards = (*CUSTOM_FILTERS, Filter.AUDIT, Filter.DENY, Filter.ALLOW)
+    guards = (*LAYERED_FILTERS, *CUSTOM_FILTERS, Filter.AUDIT, Filter.DENY, Filter.ALLOW)
     return [
         http_filter("connect_authority", connect_authority()),
         *map(_unarmed_filter, guards),
@@ -148,7 +158,7 @@ def _tunnel_filters() -> list[HttpFilter]:
 
 
 def _request_filters(*, tokens_first: bool) -> list[HttpFilter]:
-    menu = list(Filter)
+    menu = [each for each in Filter if each not in LAYERED_FILTERS]
     if tokens_first:
         menu.remove(Filter.TOKENS)
         menu.insert(menu.index(CUSTOM_FILTERS[0]), Filter.TOKENS)
@@ -172,9 +182,9 @@ def _unarmed(filter_: Filter) -> Message:
             return inert_tokens()
         case Filter.AUDIT:
             return inert_rbac(RbacAction.LOG)
-        case Filter.DENY:
+        case Filter.DENY | Filter.LAYERED_DENY:
             return inert_rbac(RbacAction.DENY)
-        case Filter.ALLOW:
+        case Filter.ALLOW | Filter.LAYERED_ALLOW:
             return inert_rbac(RbacAction.ALLOW)
         case Filter.FAULT:
             return HttpFault()

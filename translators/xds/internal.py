@@ -98,7 +98,7 @@ def _filters(chain: HttpChain | TcpChain) -> Iterator[Filter]:
             yield requests(chain)
         case TcpChain():
             yield from network_rbac(chain.authorization)
-            yield forward(chain.name, chain.cluster)
+            yield forward(chain.name, chain.cluster, chain.max_duration_ms)
 
 
 def _close() -> Filter:

@@ -54,7 +54,7 @@ from translators.xds.secret import certificate, trust_bundle
 from translators.xds.server_name import tls_clusters, tls_dispatcher, tls_inspector, tls_table
 
 TOKEN_RULES = ResourceKey(TypeUrl.EXTENSION, Filter.TOKENS.value)
-"""The extension that knows the issuers of tokens: every waypoint has one."""
+"""The extension that knows the issuers of tokens: a waypoint that routes requests has one."""
 
 
 def render(node: Node) -> Message:

@@ -72,6 +72,8 @@ def _requirement(demand: Authentication) -> JwtRequirement:
     would then excuse a bad token of another.
     """
     tokens = [JwtRequirement(provider_name=one.name) for one in demand.providers]
+    if any(one.required for one in demand.providers):
+        return _any(tokens) if len(tokens) > 1 else tokens[0]
     if len(tokens) == 1:
         return _or_none(tokens[0])
     none_at_all = JwtRequirementAndList(requirements=[_or_none(token) for token in tokens])

@@ -23,13 +23,16 @@ from translators.xds.config_source import ads
 class Filter(StrEnum):
     """The filters, in the order in which a request meets them (Istio's order).
 
-    A connection manager may have those of CUSTOM behind that of TOKENS, if it is told to.
+    A connection manager may have those of CUSTOM behind that of TOKENS, if it is told to. The
+    layered ones are for tunnels alone.
     """
 
     CLIENT_IDENTITY = "waypost.xfcc"
     CUSTOM_1 = "waypost.ext_authz.1"
     CUSTOM_2 = "waypost.ext_authz.2"
     TOKENS = "envoy.filters.http.jwt_authn"
+    LAYERED_DENY = "envoy.filters.http.rbac.layered_deny"
+    LAYERED_ALLOW = "envoy.filters.http.rbac.layered_allow"
     AUDIT = "envoy.filters.http.rbac.audit"
     DENY = "envoy.filters.http.rbac.deny"
     ALLOW = "envoy.filters.http.rbac.allow"

@@ -1,6 +1,7 @@
 """Authorization of requests: three instances of RBAC, in Istio's order AUDIT, DENY, ALLOW."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from envoy_data_plane.envoy.config.rbac.v3 import RbacAction
 from envoy_data_plane.envoy.extensions.filters.http.rbac.v3 import Rbac, RbacPerRoute
@@ -8,6 +9,9 @@ from envoy_data_plane.envoy.extensions.filters.http.rbac.v3 import Rbac, RbacPer
 from translators.ir.authorization import Authorization, AuthzRule
 from translators.xds.filters.menu import Armed, Filter
 from translators.xds.policy import DRY_RUN_PREFIX, rules
+
+LAYERED_FILTERS = (Filter.LAYERED_DENY, Filter.LAYERED_ALLOW)
+"""The filters of layered authorization, which knows no AUDIT."""
 
 
 def inert_rbac(action: RbacAction) -> Rbac:
@@ -37,6 +41,13 @@ def armed_rbac(authorization: Authorization) -> Iterator[Armed]:
         yield _armed(
             Filter.ALLOW, RbacAction.ALLOW, authorization.allow, authorization.dry_run_allow
         )
+
+
+def armed_layers(authorization: Authorization) -> Iterator[Armed]:
+    """What layered authorization adds to a destination of tunnels."""
+    instances = {Filter.DENY: Filter.LAYERED_DENY, Filter.ALLOW: Filter.LAYERED_ALLOW}
+    for armed in armed_rbac(replace(authorization, audit=())):
+        yield replace(armed, filter=instances[armed.filter])
 
 
 def _armed(

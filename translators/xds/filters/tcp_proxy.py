@@ -21,13 +21,16 @@ from translators.xds.names import (
 _NEVER = timedelta(0)
 
 
-def forward(name: str, cluster: str) -> Filter:
-    """Bytes to a cluster and back, under the statistics of ``name``."""
+def forward(name: str, cluster: str, max_ms: int | None = None) -> Filter:
+    """Bytes to a cluster and back, under the statistics of ``name``, for at most ``max_ms``."""
     return _filter(
         TcpProxy(
             stat_prefix=stat_name(name),
             cluster=cluster,
             idle_timeout=_NEVER,
+            max_downstream_connection_duration=(
+                None if max_ms is None else timedelta(milliseconds=max_ms)
+            ),
             access_log=[connection_log(name)],
         )
     )

@@ -1,0 +1,54 @@
+"""All that policies do for one service: what is demanded, who decides, and where that leads."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from translators.authorization.attachment import (
+    BY_TARGET,
+    TOKENS_BY_TARGET,
+    attached,
+    layered_policies,
+)
+from translators.authorization.custom import Provider, find_provider
+from translators.authorization.guard import Guard, guard, layered
+from translators.authorization.tokens import Tokens, tokens_of
+from translators.gateway_api.ports import Upstream
+from translators.ir.waypoint import Mesh, WaypointName
+from translators.resources.authorizationpolicy import AuthorizationPolicy
+from translators.resources.core import Service
+from translators.world import Reader
+
+
+def protection(
+    reader: Reader, mesh: Mesh, waypoint: WaypointName, service: Service
+) -> Callable[[int], Guard]:
+    """What guards a service of a waypoint, port by port."""
+    policies = attached(reader, mesh, waypoint, service, BY_TARGET)
+    tokens = tokens_of(reader, mesh, attached(reader, mesh, waypoint, service, TOKENS_BY_TARGET))
+    providers = dict(_providers(reader, mesh, policies))
+    on_tunnels = layered_policies(reader, mesh, waypoint)
+
+    def of_port(port: int) -> Guard:
+        made = guard(policies, mesh, port, providers)
+        return replace(
+            made,
+            layered=layered(on_tunnels, mesh, port),
+            authentication=tokens.authentication,
+            upstreams=_upstreams(tokens, providers.values()),
+        )
+
+    return of_port
+
+
+def _providers(
+    reader: Reader, mesh: Mesh, policies: Iterable[AuthorizationPolicy]
+) -> Iterator[tuple[str, Provider]]:
+    for name in {policy.provider for policy in policies if policy.action == "CUSTOM"}:
+        found = find_provider(reader, mesh, name)
+        if isinstance(found, Provider):
+            yield name, found
+
+
+def _upstreams(tokens: Tokens, providers: Iterable[Provider]) -> tuple[Upstream, ...]:
+    asked = ((one.cluster, one.destination) for one in providers)
+    return (*tokens.upstreams, *asked)

@@ -1,0 +1,105 @@
+"""What became of the targets of a policy: the words for its status."""
+
+from dataclasses import dataclass
+
+from translators.authorization.attachment import Policy, is_known_target
+from translators.gateway_api.binding import CONTROLLER, Bound, is_waypoint, waypoint_of
+from translators.ir.waypoint import Mesh, WaypointName
+from translators.resources.authorizationpolicy import AuthorizationPolicy, TargetRef
+from translators.resources.core import Service
+from translators.resources.gateway import Gateway, GatewayClass
+from translators.world import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What became of one target: the waypoint or class it is bound to, or why it is not."""
+
+    bound_to: str = ""
+    reason: str = "Accepted"
+    message: str = ""
+
+
+def find_targets(reader: Reader, mesh: Mesh, policy: Policy) -> tuple[bool, str, str]:
+    """Whether some target is bound to a waypoint here; with Istio's reason and message."""
+    verdicts = [_judge(reader, mesh, policy, target) for target in policy.targets]
+    if not verdicts:
+        return False, "NoTargetRefs", _not_targeted(policy)
+    if len(verdicts) == 1:
+        only = verdicts[0]
+        return bool(only.bound_to), only.reason, only.message or f"bound to {only.bound_to}"
+    lost = [
+        f"{target.kind}.{target.group or 'core'}:{policy.meta.namespace}/{target.name}"
+        for target, verdict in zip(policy.targets, verdicts, strict=True)
+        if not verdict.bound_to
+    ]
+    if not lost:
+        return True, "Accepted", ""
+    some = len(lost) < len(verdicts)
+    return some, "PartiallyInvalid" if some else "Invalid", f"Invalid targetRefs: {', '.join(lost)}"
+
+
+def _not_targeted(policy: Policy) -> str:
+    how = "with a selector" if policy.selector is not None else "without targetRefs"
+    others = (
+        "only by ztunnel and only its L4 rules"
+        if isinstance(policy, AuthorizationPolicy)
+        else "and ztunnel knows no tokens"
+    )
+    return (
+        f"a policy {how} is not enforced by waypoints, {others}; "
+        "add spec.targetRefs to have a waypoint enforce it"
+    )
+
+
+def _judge(reader: Reader, mesh: Mesh, policy: Policy, target: TargetRef) -> _Verdict:
+    if not is_known_target(target):
+        return _Verdict(reason="Invalid", message=f"{target.kind} can't be a policy's target")
+    match target.kind:
+        case "Gateway":
+            return _judge_gateway(reader, policy, target)
+        case "GatewayClass":
+            return _judge_class(reader, mesh, policy, target)
+        case "Service":
+            return _judge_service(reader, policy, target)
+        case _:
+            return _not_found(policy, target)
+
+
+def _judge_gateway(reader: Reader, policy: Policy, target: TargetRef) -> _Verdict:
+    gateway = reader.get(Gateway, policy.meta.namespace, target.name)
+    if gateway is None or not is_waypoint(reader, gateway):
+        return _Verdict(reason="TargetNotFound", message="not bound")
+    return _Verdict(bound_to=str(WaypointName(policy.meta.namespace, target.name)))
+
+
+def _judge_class(reader: Reader, mesh: Mesh, policy: Policy, target: TargetRef) -> _Verdict:
+    if policy.meta.namespace != mesh.root_namespace:
+        message = (
+            f"{policy.kind} must be in the root namespace `{mesh.root_namespace}` "
+            "when referencing a GatewayClass"
+        )
+        return _Verdict(reason="Invalid", message=message)
+    found = reader.get(GatewayClass, "", target.name)
+    if found is None:
+        return _Verdict(reason="TargetNotFound", message="not bound")
+    if found.controller != CONTROLLER:
+        message = f"GatewayClass must use controller name `{CONTROLLER}` for waypoints"
+        return _Verdict(reason="Invalid", message=message)
+    return _Verdict(bound_to=target.name)
+
+
+def _judge_service(reader: Reader, policy: Policy, target: TargetRef) -> _Verdict:
+    service = reader.get(Service, policy.meta.namespace, target.name)
+    if service is None:
+        return _not_found(policy, target)
+    binding = waypoint_of(reader, service)
+    if isinstance(binding, Bound):
+        return _Verdict(bound_to=str(binding.waypoint))
+    name = f"{target.kind} {policy.meta.namespace}/{target.name}"
+    return _Verdict(reason="AncestorNotBound", message=f"{name} is not bound to a waypoint")
+
+
+def _not_found(policy: Policy, target: TargetRef) -> _Verdict:
+    name = f"{target.kind} {policy.meta.namespace}/{target.name}"
+    return _Verdict(reason="TargetNotFound", message=f"{name} was not found")
