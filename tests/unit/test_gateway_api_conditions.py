@@ -95,20 +95,21 @@ def test_a_service_without_http_takes_no_routes():
             backend("gone"),
             "BackendNotFound",
             "name",
-            "backend(gone.default.svc.cluster.local) not found",
+            "backend(gone.default.svc.cluster.local) not found; "
+            "create the Service or correct the name",
         ),
         (
             backend(port=1),
             "BackendNotFound",
             "port",
-            "backend(reviews.default.svc.cluster.local) has no TCP port 1",
+            "backend(reviews.default.svc.cluster.local) has no TCP port 1; it has: 9080",
         ),
         (backend(port=None), "InvalidDestination", "port", "port is required in backendRef"),
         (
             replace(backend(), ref=BackendRef("", "Lambda", "default", "x")),
             "InvalidKind",
             "kind",
-            "referencing unsupported backendRef: Lambda",
+            "referencing unsupported backendRef: Lambda; use a Service",
         ),
         (
             backend(filters=(HttpFilter("ExtensionRef"),)),
@@ -129,7 +130,7 @@ def test_references_that_do_not_resolve(one, reason, place, message):
 def test_a_route_with_some_bad_rules_is_partially_invalid_and_names_the_field():
     subject = route("r", rule(), rule(timeout_request="soon"))
     found = told(subject)
-    message = "Dropped Rule: spec.rules[1].timeouts.request: 'soon' is no duration"
+    message = "Dropped Rule: spec.rules[1].timeouts.request: 'soon' is no duration; write it as 1h30m, 10s or 500ms"
     assert found["Accepted"] == (True, "Accepted", "Route was valid")
     assert found["PartiallyInvalid"] == (True, "UnsupportedValue", message)
     reader = reader_of(subject, service(), gateway())

@@ -29,6 +29,7 @@ CORS = "CORS"
 
 _REDIRECT_CODES = frozenset({301, 302, 303, 307, 308})
 _MAX_AGE = 2**31 - 1
+_ORIGINS = "write it as https://shop.example, https://*.example or *"
 _MAX_PORT = 65535
 
 T = TypeVar("T")
@@ -108,7 +109,7 @@ def _part(field: str, part: T | None, issues: Callable[[T], Iterator[Issue]]) ->
 def _redirect_issues(redirect: RequestRedirect) -> Iterator[Issue]:
     scheme = redirect.scheme
     valid = scheme in (None, "http", "https")
-    yield from check("scheme", f"scheme {scheme!r} is unknown", holds=valid)
+    yield from check("scheme", f"scheme {scheme!r} is unknown; use http or https", holds=valid)
     yield from _host_issues(redirect.hostname)
     yield from _path_issues(redirect.path)
     in_range = redirect.port is None or 1 <= redirect.port <= _MAX_PORT
@@ -152,12 +153,13 @@ def _mirror_issues(mirror: RequestMirror) -> Iterator[Issue]:
     percent = 0 if mirror.percent is None else mirror.percent
     yield from check("percent", f"{percent} is no percentage", holds=0 <= percent <= 100)
     numerator, denominator = mirror.fraction or (0, 1)
-    yield from check("fraction", "not a fraction of 1", holds=0 <= numerator <= denominator > 0)
+    message = f"{numerator}/{denominator} is not between 0 and 1"
+    yield from check("fraction", message, holds=0 <= numerator <= denominator > 0)
 
 
 def _cors_issues(cors: HttpCors) -> Iterator[Issue]:
     for index, origin in enumerate(cors.allow_origins):
-        message = f"{origin!r} is no origin"
+        message = f"{origin!r} is no origin; {_ORIGINS}"
         yield from check(f"allowOrigins[{index}]", message, holds=is_origin(origin))
     for field, names in (
         ("allowMethods", cors.allow_methods),
@@ -166,4 +168,5 @@ def _cors_issues(cors: HttpCors) -> Iterator[Issue]:
     ):
         valid = all(map(is_header_name, names))
         yield from check(field, "holds something that is no name", holds=valid)
-    yield from check("maxAge", "out of range", holds=1 <= cors.max_age <= _MAX_AGE)
+    in_range = 1 <= cors.max_age <= _MAX_AGE
+    yield from check("maxAge", f"{cors.max_age} is not 1 to {_MAX_AGE}", holds=in_range)

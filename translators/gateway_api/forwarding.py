@@ -13,6 +13,7 @@ from translators.resources.httproute import HttpRetry, HttpRule, HttpSessionPers
 _RETRY_ON = ("connect-failure", "refused-stream", "unavailable", "cancelled", "reset")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _ATTEMPTS = 2
+_DURATIONS = "write it as 1h30m, 10s or 500ms"
 _MAX_ATTEMPTS = 100
 
 DEFAULT_RETRY = Retry(attempts=_ATTEMPTS, on=_RETRY_ON, methods=_SAFE_METHODS)
@@ -72,7 +73,8 @@ def persistence_of(rule: HttpRule, default_name: str) -> Persistence | None:
 
 
 def _duration_issues(path: str, text: str | None) -> Iterator[Issue]:
-    yield from check(path, f"{text!r} is no duration", holds=text is None or is_duration(text))
+    valid = text is None or is_duration(text)
+    yield from check(path, f"{text!r} is no duration; {_DURATIONS}", holds=valid)
 
 
 def _bound(text: str | None) -> int | None:
@@ -92,7 +94,7 @@ def _retry_issues(retry: HttpRetry) -> Iterator[Issue]:
 
 def _persistence_issues(wanted: HttpSessionPersistence) -> Iterator[Issue]:
     known = wanted.type in ("Cookie", "Header")
-    yield from check("type", f"type {wanted.type!r} is unknown", holds=known)
+    yield from check("type", f"type {wanted.type!r} is unknown; use Cookie or Header", holds=known)
     named = not wanted.session_name or is_header_name(wanted.session_name)
     yield from check("sessionName", "not a name", holds=named)
     yield from check("cookie.path", "not a path", holds=is_cookie_path(wanted.cookie_path))
@@ -101,7 +103,11 @@ def _persistence_issues(wanted: HttpSessionPersistence) -> Iterator[Issue]:
     yield from _duration_issues("absoluteTimeout", wanted.absolute_timeout)
     lifetime = wanted.cookie_lifetime
     known = lifetime in ("Session", "Permanent")
-    yield from check("cookieConfig.lifetimeType", f"{lifetime!r} is unknown", holds=known)
+    yield from check(
+        "cookieConfig.lifetimeType",
+        f"{lifetime!r} is unknown; use Session or Permanent",
+        holds=known,
+    )
     permanent = wanted.type == "Cookie" and lifetime == "Permanent"
     bounded = _bound(wanted.absolute_timeout) is not None
     message = "an absolute timeout is needed by, and supported for, permanent cookies only"

@@ -16,6 +16,8 @@ from translators.resources.httproute import HttpMatch, HttpPathMatch, HttpValueM
 _METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 )
+_PATH_TYPES = "Exact, PathPrefix or RegularExpression"
+_VALUE_TYPES = "Exact or RegularExpression"
 
 
 def match_issues(match: HttpMatch) -> Iterator[Issue]:
@@ -55,12 +57,12 @@ def route_match(match: HttpMatch, peer_namespaces: tuple[str, ...]) -> RouteMatc
 def _path_issues(path: HttpPathMatch) -> Iterator[Issue]:
     match path.type:
         case "Exact" | "PathPrefix":
-            message = f"{path.value!r} is no absolute path in normal form"
+            message = f"{path.value!r} can't be a path; begin it with /, without //, . or .. in it"
             yield from check("path.value", message, holds=is_path(path.value))
         case "RegularExpression":
             yield from _pattern_issues("path.value", path.value)
         case _:
-            yield unusable("path.type", f"path match type {path.type!r} is unknown")
+            yield unusable("path.type", f"{path.type!r} is unknown; use {_PATH_TYPES}")
 
 
 def _value_issues(path: str, match: HttpValueMatch, *, name_is_valid: bool) -> Iterator[Issue]:
@@ -72,7 +74,7 @@ def _value_issues(path: str, match: HttpValueMatch, *, name_is_valid: bool) -> I
         case "RegularExpression":
             yield from _pattern_issues(f"{path}.value", match.value)
         case _:
-            yield unusable(f"{path}.type", f"match type {match.type!r} is unknown")
+            yield unusable(f"{path}.type", f"{match.type!r} is unknown; use {_VALUE_TYPES}")
 
 
 def _pattern_issues(path: str, pattern: str) -> Iterator[Issue]:

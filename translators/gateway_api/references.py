@@ -40,7 +40,7 @@ def resolve_ref(reader: Reader, mesh: Mesh, referrer: Referrer, ref: BackendRef)
     permitted is decided before anyone is told whether it exists.
     """
     if ref.group not in _CORE or ref.kind != "Service":
-        return _invalid("kind", "InvalidKind", f"referencing unsupported backendRef: {ref.kind}")
+        return _invalid("kind", "InvalidKind", _unsupported(ref))
     if not is_permitted(reader, mesh, referrer, ref):
         message = (
             f"backendRef {ref.name}/{ref.namespace} not accessible to a {referrer.kind} in "
@@ -81,13 +81,24 @@ def _find(reader: Reader, mesh: Mesh, ref: BackendRef, number: int) -> Target | 
     host = host_of(mesh, ref.namespace, ref.name)
     service = reader.get(Service, ref.namespace, ref.name)
     if service is None:
-        return _invalid("name", "BackendNotFound", f"backend({host}) not found")
+        message = f"backend({host}) not found; create the Service or correct the name"
+        return _invalid("name", "BackendNotFound", message)
     if service.external_name:
-        return _invalid("name", "InvalidKind", f"backend({host}) is an ExternalName service")
+        message = f"backend({host}) is an ExternalName service; name one that has endpoints"
+        return _invalid("name", "InvalidKind", message)
     port = find_port(service, number)
     if port is None:
-        return _invalid("port", "BackendNotFound", f"backend({host}) has no TCP port {number}")
+        message = f"backend({host}) has no TCP port {number}; it has: {_tcp_ports(service)}"
+        return _invalid("port", "BackendNotFound", message)
     return Target(service, port)
+
+
+def _unsupported(ref: BackendRef) -> str:
+    return f"referencing unsupported backendRef: {ref.kind}; use a Service"
+
+
+def _tcp_ports(service: Service) -> str:
+    return ", ".join(str(port.port) for port in service.ports if port.protocol == "TCP") or "none"
 
 
 def _invalid(path: str, reason: str, message: str) -> Issue:

@@ -220,6 +220,7 @@ def _port_conditions(service: Service) -> Iterator[Condition]:
                 type="waypost.dev/PortServed",
                 status=False,
                 reason="UnsupportedProtocol",
-                message=f"port {port.port}: a waypoint does not serve {port.protocol}",
+                message=f"spec.ports[{index}].protocol: a waypoint does not serve {port.protocol}; "
+                f"clients of port {port.port} pass it by",
                 scope=f"ports[{index}]",
             )
