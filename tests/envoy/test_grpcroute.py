@@ -190,3 +190,27 @@ async def test_edits_change_routes_and_nothing_else(mesh: Mesh) -> None:
             assert (await call(connection, "/any.Service/Get"))[:2] == (OK, version)
         assert not connection.goaway
     assert await mesh.listener_changes() == before
+
+
+async def test_a_backend_outside_adds_a_cluster_and_changes_none(mesh: Mesh) -> None:
+    one, outside = two(mesh, "outward")
+    outside.manifest["metadata"]["labels"] = {"istio.io/use-waypoint": "none"}
+    await mesh.put("outward", one.manifest, outside.manifest)
+    listeners, clusters = await mesh.listener_changes(), await cluster_changes(mesh)
+    async with mesh.http2(one.grpc) as connection:
+        await mesh.put("outward-route", calls("outward", rule(to=to("outward-v2"))))
+        assert (await call(connection, "/any.Service/Get"))[:2] == (OK, "v2")
+        assert not connection.goaway
+    added = {
+        **clusters,
+        "cluster_manager.cluster_added": clusters["cluster_manager.cluster_added"] + 1,
+    }
+    assert await cluster_changes(mesh) == added
+    after = await mesh.listener_changes()
+    updates = "cluster_manager.cds.update_success"
+    assert {**after, updates: 0} == {**listeners, updates: 0}
+
+
+async def cluster_changes(mesh: Mesh) -> dict[str, int]:
+    """How often clusters came, changed and went."""
+    return await mesh.envoy.stats(r"^cluster_manager\.cluster_(added|modified|removed)$")
