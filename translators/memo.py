@@ -19,7 +19,7 @@ class Memo(Generic[K, V]):
         self._world = world
         self._function = function
         self._values: dict[K, V] = {}
-        self._lookups: dict[K, set[Lookup]] = {}
+        self._lookups: dict[K, tuple[Lookup, ...]] = {}
         self._dependents: dict[Lookup, set[K]] = {}
 
     def __len__(self) -> int:
@@ -36,7 +36,7 @@ class Memo(Generic[K, V]):
         reader = Reader(self._world)
         value = self._function(reader, key)
         self._values[key] = value
-        self._lookups[key] = reader.lookups
+        self._lookups[key] = tuple(reader.lookups)
         for lookup in reader.lookups:
             self._dependents.setdefault(lookup, set()).add(key)
         return value

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import NamedTuple
 
 from translators.gateway_api.indexes import PODS_BY_LABEL, SLICES_BY_SERVICE
@@ -133,22 +132,21 @@ def _addresses(texts: Iterable[str]) -> list[str]:
 
 def _family_of(service: Service) -> int:
     primary = next(iter(_addresses(service.cluster_ips)), "0.0.0.0")  # noqa: S104
-    return ip_address(primary).version
+    return _family(primary)
+
+
+def _family(address: str) -> int:
+    """4 or 6, of an address in canonical form."""
+    return 6 if ":" in address else 4
 
 
 def _one_family_each(candidates: list[_Candidate], family: int) -> Iterator[_Candidate]:
     """Leave out the second address of a pod that also has one of the wanted family."""
     preferred = {
-        one.pod.key
-        for one in candidates
-        if one.pod is not None and ip_address(one.address).version == family
+        one.pod.key for one in candidates if one.pod is not None and _family(one.address) == family
     }
     for one in candidates:
-        if (
-            one.pod is None
-            or one.pod.key not in preferred
-            or ip_address(one.address).version == family
-        ):
+        if one.pod is None or one.pod.key not in preferred or _family(one.address) == family:
             yield one
 
 

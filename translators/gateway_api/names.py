@@ -1,9 +1,14 @@
 """Names that Istio gives to services, chains and clusters; people grep for them."""
 
+import re
 from ipaddress import ip_address
 
 from translators.ir.waypoint import Mesh
 from translators.resources.core import Service
+
+# Nearly all addresses are such, and there are hundreds of thousands of them to read.
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 
 
 def host_of(mesh: Mesh, namespace: str, name: str) -> str:
@@ -41,6 +46,8 @@ def virtual_ips(service: Service) -> tuple[str, ...]:
 
 def canonical_ip(text: str) -> str | None:
     """An IP address as proxies write it, or None if the text is none."""
+    if _IPV4.fullmatch(text):
+        return text
     try:
         return str(ip_address(text))
     except ValueError:

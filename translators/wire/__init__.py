@@ -4,6 +4,7 @@ from translators.wire.construction import unvalidated, validated
 from translators.wire.encoder import encode
 from translators.wire.packing import pack
 from translators.wire.resource import Resource, ResourceKey, TypeUrl, content_version, finish
+from translators.wire.sharing import shared
 from translators.wire.snapshot import Snapshot
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "encode",
     "finish",
     "pack",
+    "shared",
     "unvalidated",
     "validated",
 ]

@@ -65,6 +65,11 @@ def validated() -> Iterator[None]:
         _insisting.reset(insisting)
 
 
+def is_unvalidated() -> bool:
+    """Whether calling a message class makes a sparse instance now."""
+    return _sparse.get()
+
+
 class _Constructor(ABCMeta):
     """The metaclass of message classes, which decides what calling one does.
 

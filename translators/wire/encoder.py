@@ -14,6 +14,7 @@ from betterproto2 import PACKED_TYPES, TYPE_MESSAGE, FieldMetadata, Message
 
 from translators.wire.scalar import PAYLOADS, Payload, WireType, delimit, tag
 from translators.wire.schema import member_class, proto_fields
+from translators.wire.sharing import encoded_parts
 
 
 def encode(message: Message) -> bytes:
@@ -171,7 +172,12 @@ def _message_writer(message_class: type[Message], name: str, number: int) -> Pay
                 f"{message_class.__name__}.{name} takes {expected.__name__}, "
                 f"not {type(value).__name__}"
             )
-        return prefix + delimit(encode(value))
+        known = encoded_parts.get(id(value))
+        if known is None:
+            return prefix + delimit(encode(value))
+        if not known:
+            known = encoded_parts[id(value)] = delimit(encode(value))
+        return prefix + known
 
     return write
 

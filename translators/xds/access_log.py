@@ -11,7 +11,7 @@ from envoy_data_plane.envoy.config.accesslog.v3 import (
 from envoy_data_plane.envoy.config.core.v3 import RuntimeUInt32, SubstitutionFormatString
 from envoy_data_plane.envoy.extensions.access_loggers.stream.v3 import StdoutAccessLog
 
-from translators.wire import pack
+from translators.wire import pack, shared
 from translators.xds.metadata import struct
 from translators.xds.names import (
     CONNECT_ORIGINATE,
@@ -30,6 +30,8 @@ _CONNECTION = {
     "flags": "%RESPONSE_FLAGS%",
     "upstream_failure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
 }
+# Says which of many chains it was without being a text of its own in each of them.
+_CHAIN = "%FILTER_CHAIN_NAME%"
 _PEER = {"peer": f"%FILTER_STATE({PEER_PRINCIPAL}:PLAIN)%"}
 _UPSTREAM = {"upstream_cluster": "%UPSTREAM_CLUSTER%", "upstream_host": "%UPSTREAM_HOST%"}
 _RESPONSE = {"code": "%RESPONSE_CODE%", "details": "%RESPONSE_CODE_DETAILS%"}
@@ -44,15 +46,17 @@ _REQUEST = {
 }
 
 
-def request_log(name: str) -> AccessLog:
-    """Every request of one service port."""
-    return _log(name, _CONNECTION | _PEER | _REQUEST | _RESPONSE | _UPSTREAM)
+@shared
+def request_log() -> AccessLog:
+    """Every request of the service port that the filter chain is named after."""
+    return _log(_CHAIN, _CONNECTION | _PEER | _REQUEST | _RESPONSE | _UPSTREAM)
 
 
-def connection_log(name: str) -> AccessLog:
-    """Every connection of one service port that carries no HTTP."""
+@shared
+def connection_log() -> AccessLog:
+    """Every connection that carries no HTTP, of the port that the filter chain is named after."""
     details = {"details": "%CONNECTION_TERMINATION_DETAILS%"}
-    return _log(name, _CONNECTION | _PEER | details | _UPSTREAM)
+    return _log(_CHAIN, _CONNECTION | _PEER | details | _UPSTREAM)
 
 
 def dispatch_log() -> AccessLog:
@@ -85,9 +89,7 @@ def failed_tunnel_log() -> AccessLog:
 
 
 def _log(name: str, fields: dict[str, str], only: AccessLogFilter | None = None) -> AccessLog:
-    # A name may hold no command operator: it is a constant of the line.
-    constant = {"listener": name.replace("%", "%%")}
-    text = SubstitutionFormatString(json_format=struct(constant | fields))
+    text = SubstitutionFormatString(json_format=struct({"listener": name} | fields))
     return AccessLog(
         name="stdout", filter=only, typed_config=pack(StdoutAccessLog(log_format=text))
     )

@@ -11,6 +11,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
 )
 from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher
 
+from translators.wire import shared
 from translators.xds.text import regex
 
 # Once normalised, a path has empty segments and segments of dots only where parameters hide them:
@@ -26,9 +27,19 @@ def refuse_ambiguous() -> Iterator[Route]:
 
     They rely on the route table to ignore the parameters of path segments.
     """
-    yield _refuse("ambiguous-path", RouteMatch(safe_regex=RegexMatcher(regex=_AMBIGUOUS_PATH)))
+    yield _refuse_path()
+    yield _refuse_host()
+
+
+@shared
+def _refuse_path() -> Route:
+    return _refuse("ambiguous-path", RouteMatch(safe_regex=RegexMatcher(regex=_AMBIGUOUS_PATH)))
+
+
+@shared
+def _refuse_host() -> Route:
     no_host = HeaderMatcher(name=":authority", string_match=regex(_HOST), invert_match=True)
-    yield _refuse("ambiguous-host", RouteMatch(prefix="", headers=[no_host]))
+    return _refuse("ambiguous-host", RouteMatch(prefix="", headers=[no_host]))
 
 
 def _refuse(name: str, match: RouteMatch) -> Route:

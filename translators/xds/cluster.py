@@ -49,7 +49,7 @@ from translators.ir.cluster import (
     ServiceCluster,
     UpstreamProtocol,
 )
-from translators.wire import pack
+from translators.wire import pack, shared
 from translators.xds.address import internal_address, socket_address
 from translators.xds.config_source import ads
 from translators.xds.metadata import provenance
@@ -228,6 +228,7 @@ def _static(name: str, addresses: Iterable[Address]) -> ClusterLoadAssignment:
     )
 
 
+@shared
 def _no_limits() -> CircuitBreakers:
     """Envoy's own limits are a thousand of each, which a busy service reaches when it is well."""
     return CircuitBreakers(

@@ -4,7 +4,10 @@ from datetime import timedelta
 
 from envoy_data_plane.envoy.config.core.v3 import AggregatedConfigSource, ApiVersion, ConfigSource
 
+from translators.wire import shared
 
+
+@shared
 def ads(*, patient: bool = False) -> ConfigSource:
     """From ADS. ``patient``: wait for as long as it takes, instead of 15 seconds.
 

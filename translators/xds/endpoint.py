@@ -1,7 +1,6 @@
 """Endpoints: pods behind tunnels, and addresses that are dialled directly."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 
@@ -15,6 +14,7 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
 from envoy_data_plane.envoy.config.endpoint.v3 import Endpoint as EnvoyEndpoint
 
 from translators.ir.endpoint import Endpoint, EndpointSet, Health, Locality
+from translators.wire import shared
 from translators.xds.address import internal_address, join_address, socket_address
 from translators.xds.metadata import filter_metadata
 from translators.xds.names import CONNECT_ORIGINATE, HBONE_METADATA, ORIGINAL_DST_METADATA
@@ -58,7 +58,7 @@ def _locality(locality: Locality) -> EnvoyLocality | None:
     return EnvoyLocality(region=locality.region, zone=locality.zone, sub_zone=locality.subzone)
 
 
-@lru_cache(maxsize=65536)
+@shared
 def _endpoint(endpoint: Endpoint) -> LbEndpoint:
     target = join_address(endpoint.address, endpoint.port)
     address = (

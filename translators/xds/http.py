@@ -25,7 +25,7 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 )
 
 from translators.ir.listener import HttpChain
-from translators.wire import pack
+from translators.wire import pack, shared
 from translators.xds.access_log import dispatch_log, refused_tunnel_log, request_log
 from translators.xds.config_source import ads
 from translators.xds.filters.cors import inert_cors
@@ -120,7 +120,7 @@ def requests(chain: HttpChain) -> NetworkFilter:
             common_http_protocol_options=_lifetime(chain.max_duration_ms),
             upgrade_configs=[HttpConnectionManagerUpgradeConfig(upgrade_type="websocket")],
             http_filters=_request_filters(tokens_first=chain.tokens_first),
-            access_log=[request_log(chain.name)],
+            access_log=[request_log()],
         )
     )
 
@@ -165,6 +165,7 @@ def _request_filters(*, tokens_first: bool) -> list[HttpFilter]:
     return [_unarmed_filter(each) for each in menu]
 
 
+@shared
 def _unarmed_filter(filter_: Filter) -> HttpFilter:
     if filter_ is Filter.TOKENS:
         return discovered_filter(filter_, inert_tokens())

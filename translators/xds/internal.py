@@ -7,7 +7,6 @@ connections of every other chain alone.
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from functools import lru_cache
 
 from betterproto2 import Message
 from envoy_data_plane.envoy.config.core.v3 import TrafficDirection
@@ -37,7 +36,7 @@ from envoy_data_plane.xds.type.matcher.v3 import (
 )
 
 from translators.ir.listener import HttpChain, InternalListener, PortBinding, TcpChain
-from translators.wire import pack
+from translators.wire import pack, shared
 from translators.xds.address import canonical_ip
 from translators.xds.filters.network_rbac import network_rbac
 from translators.xds.filters.tcp_proxy import forward
@@ -87,7 +86,7 @@ def _chains(bindings: Iterable[PortBinding]) -> Iterator[HttpChain | TcpChain]:
     yield from by_name.values()
 
 
-@lru_cache(maxsize=8192)
+@shared
 def _chain(chain: HttpChain | TcpChain) -> FilterChain:
     return FilterChain(name=chain.name, filters=list(_filters(chain)))
 

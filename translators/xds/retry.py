@@ -11,7 +11,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
 from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
 
 from translators.ir.route import Forward, Retry
-from translators.wire import pack
+from translators.wire import pack, shared
 from translators.xds.text import exact
 
 _BY_CODE = "retriable-status-codes"
@@ -32,6 +32,7 @@ def retry_policy(action: Forward) -> RetryPolicy | None:
     return None
 
 
+@shared
 def _repeat(retry: Retry, per_try: timedelta | None) -> RetryPolicy:
     """Each time at another endpoint, if there is one."""
     predicate = RetryPolicyRetryHostPredicate(

@@ -10,9 +10,10 @@ from envoy_data_plane.envoy.extensions.transport_sockets.internal_upstream.v3 im
 from envoy_data_plane.envoy.extensions.transport_sockets.raw_buffer.v3 import RawBuffer
 from envoy_data_plane.envoy.type.metadata.v3 import MetadataKind, MetadataKindHost
 
-from translators.wire import pack
+from translators.wire import pack, shared
 
 
+@shared
 def internal_upstream(host_metadata: Iterable[str] = ()) -> TransportSocket:
     """Hands shared filter state, and metadata of the chosen endpoint, to an internal listener.
 

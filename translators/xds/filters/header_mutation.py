@@ -18,7 +18,7 @@ from envoy_data_plane.envoy.extensions.http.original_ip_detection.custom_header.
     CustomHeaderConfig,
 )
 
-from translators.wire import pack
+from translators.wire import pack, shared
 from translators.xds.names import LOCAL_PRINCIPAL, PEER_PRINCIPAL, SOURCE_HEADER
 
 
@@ -29,6 +29,7 @@ def client_identity() -> HeaderMutation:
     return HeaderMutation(mutations=Mutations(request_mutations=[mutation]))
 
 
+@shared
 def note_source() -> TypedExtensionConfig:
     """Writes the tunnel's client address down, before anyone reads ``x-forwarded-for``."""
     mutation = _overwrite(SOURCE_HEADER, "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")
@@ -37,6 +38,7 @@ def note_source() -> TypedExtensionConfig:
     )
 
 
+@shared
 def source_from_note() -> TypedExtensionConfig:
     """Makes that address the client's, whatever ``x-forwarded-for`` says."""
     return TypedExtensionConfig(

@@ -31,7 +31,7 @@ def forward(name: str, cluster: str, max_ms: int | None = None) -> Filter:
             max_downstream_connection_duration=(
                 None if max_ms is None else timedelta(milliseconds=max_ms)
             ),
-            access_log=[connection_log(name)],
+            access_log=[connection_log()],
         )
     )
 
