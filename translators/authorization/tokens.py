@@ -3,23 +3,24 @@
 A rule that can't be used keeps its issuer and loses its keys: no token is valid by it.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from translators.authorization.custom import find_service, service_cluster
+from translators.authorization.keys import usable_keys
 from translators.gateway_api.durations import is_duration, milliseconds
 from translators.gateway_api.endpoints import find_port
 from translators.gateway_api.names import canonical_ip
 from translators.gateway_api.ports import Upstream
 from translators.gateway_api.texts import is_editable_header, is_header_value, is_host_name
 from translators.ir.authentication import (
-    NO_KEYS,
     Authentication,
     InlineKeys,
     JwtProvider,
+    Keys,
+    NoKeys,
     RemoteKeys,
 )
 from translators.ir.cluster import ExternalCluster
@@ -63,8 +64,8 @@ def token_problems(policy: RequestAuthentication) -> Iterator[tuple[str, str]]:
 
 def _problems(rule: JwtRule) -> Iterator[tuple[str, str]]:
     yield from rule.unreadable
-    if rule.jwks and not _holds_keys(rule.jwks):
-        yield "jwks", "is no JSON object with a list of keys"
+    if rule.jwks and usable_keys(rule.jwks) is None:
+        yield "jwks", "is no JSON object with a list of keys, or none of them can be used"
     if not rule.jwks and rule.jwks_uri and _split(rule.jwks_uri) is None:
         yield "jwksUri", f"{rule.jwks_uri!r} is no http or https URI"
     if not rule.jwks and not rule.jwks_uri:
@@ -103,7 +104,7 @@ def _provider(
     origin = Origin(policy.kind, meta.namespace, meta.name, f"spec.jwtRules[{index}]")
     required = rule.presence not in ("", "OPTIONAL")
     if any(_problems(rule)):
-        lost = JwtProvider(name, rule.issuer, NO_KEYS, required=required, origin=origin)
+        lost = JwtProvider(name, rule.issuer, NoKeys(), required=required, origin=origin)
         return lost, None
     keys, upstream = _keys(reader, mesh, rule, origin)
     provider = JwtProvider(
@@ -126,12 +127,13 @@ def _provider(
 
 def _keys(
     reader: Reader, mesh: Mesh, rule: JwtRule, origin: Origin
-) -> tuple[InlineKeys | RemoteKeys, Upstream | None]:
+) -> tuple[Keys, Upstream | None]:
     if rule.jwks:
-        return InlineKeys(rule.jwks), None
+        jwks = usable_keys(rule.jwks)
+        return (NoKeys() if jwks is None else InlineKeys(jwks)), None
     uri = _split(rule.jwks_uri)
     if uri is None:
-        return NO_KEYS, None
+        return NoKeys(), None
     cluster, destination = _key_server(reader, mesh, uri, origin)
     timeout = _TIMEOUT_MS if rule.timeout is None else milliseconds(rule.timeout)
     return RemoteKeys(rule.jwks_uri, cluster.name, timeout), (cluster, destination)
@@ -157,12 +159,3 @@ def _split(uri: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if usable and _PARAMETER.fullmatch(uri) else None
-
-
-def _holds_keys(jwks: str) -> bool:
-    try:
-        found = json.loads(jwks)
-    except (ValueError, RecursionError):
-        return False
-    keys = found.get("keys") if isinstance(found, dict) else None
-    return isinstance(keys, list) and bool(keys) and all(isinstance(key, dict) for key in keys)

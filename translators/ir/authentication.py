@@ -7,7 +7,7 @@ from translators.ir.origin import Origin
 
 @dataclass(frozen=True, slots=True)
 class InlineKeys:
-    """A key set as it was written (JWKS, RFC 7517). Without keys no token is ever valid."""
+    """A key set (JWKS, RFC 7517) with at least one key that a proxy can use."""
 
     jwks: str
 
@@ -21,7 +21,12 @@ class RemoteKeys:
     timeout_ms: int
 
 
-NO_KEYS = InlineKeys('{"keys":[]}')
+@dataclass(frozen=True, slots=True)
+class NoKeys:
+    """No keys at all: no token is ever valid."""
+
+
+Keys = InlineKeys | RemoteKeys | NoKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class JwtProvider:
 
     name: str
     issuer: str
-    keys: InlineKeys | RemoteKeys
+    keys: Keys
     audiences: tuple[str, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     params: tuple[str, ...] = ()

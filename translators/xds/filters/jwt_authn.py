@@ -7,6 +7,7 @@ where the resource lacks it, Envoy refuses every request.
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import assert_never
 
 from envoy_data_plane.envoy.config.core.v3 import DataSource, HttpUri, TypedExtensionConfig
 from envoy_data_plane.envoy.extensions.filters.http.jwt_authn.v3 import (
@@ -27,13 +28,17 @@ from translators.ir.authentication import (
     Authentication,
     InlineKeys,
     JwtProvider,
+    Keys,
+    NoKeys,
     RemoteKeys,
     TokenRules,
 )
 from translators.wire import pack
 from translators.xds.filters.menu import Armed, Filter
+from translators.xds.names import UNKNOWN_SERVICE
 
 _KEYS_LIVE = timedelta(minutes=5)
+_SOON = timedelta(seconds=1)
 _SPACE_DELIMITED = ("scope", "permission")  # as Istio has it
 
 
@@ -111,16 +116,25 @@ def _provider(node: JwtProvider) -> Provider:
     )
 
 
-def _inline(keys: InlineKeys | RemoteKeys) -> DataSource | None:
+def _inline(keys: Keys) -> DataSource | None:
     return DataSource(inline_string=keys.jwks) if isinstance(keys, InlineKeys) else None
 
 
-def _remote(keys: InlineKeys | RemoteKeys) -> RemoteJwks | None:
+def _remote(keys: Keys) -> RemoteJwks | None:
     """Fetched when the first token comes, and again when they are old: unused ones cost nothing."""
-    if isinstance(keys, InlineKeys):
-        return None
-    timeout = timedelta(milliseconds=keys.timeout_ms)
+    match keys:
+        case InlineKeys():
+            return None
+        case NoKeys():  # Envoy refuses an empty key set, but not one that never comes
+            return _fetched("http://nowhere.invalid/", UNKNOWN_SERVICE, _SOON)
+        case RemoteKeys():
+            timeout = timedelta(milliseconds=keys.timeout_ms)
+            return _fetched(keys.uri, keys.cluster, timeout)
+        case _:
+            assert_never(keys)
+
+
+def _fetched(uri: str, cluster: str, timeout: timedelta) -> RemoteJwks:
     return RemoteJwks(
-        http_uri=HttpUri(uri=keys.uri, cluster=keys.cluster, timeout=timeout),
-        cache_duration=_KEYS_LIVE,
+        http_uri=HttpUri(uri=uri, cluster=cluster, timeout=timeout), cache_duration=_KEYS_LIVE
     )
