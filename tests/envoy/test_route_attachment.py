@@ -251,3 +251,27 @@ async def test_a_target_port_by_name(mesh: Mesh) -> None:
     }
     await mesh.put("by-name", service, named)
     assert (await mesh.get(web.http)).header("x-echo-version") == "plain"
+
+
+async def test_a_regular_expression_at_the_limit_works_and_one_beyond_hurts_nobody(
+    mesh: Mesh,
+) -> None:
+    """What Envoy would refuse never reaches it, and what it takes is not refused before."""
+    web = mesh.offer("regex")
+    letters = ", ".join(r"\pL" for _ in range(26))
+    largest, too_large = f"/({letters}).*", f"/({letters}, {letters}).*"
+    rules = [
+        tagged("regex", "large", path(largest, "RegularExpression")),
+        tagged("regex", "too large", path(too_large, "RegularExpression")),
+        tagged("regex", "rest", path("/")),
+    ]
+    await mesh.put("regex", web.manifest, route("regex", "demo", "regex", *rules))
+    assert await tag(mesh, web, "/x") == "rest"
+    told = [
+        one.message
+        for one in mesh.plane.server._compiler.conditions()
+        if (one.origin.name, one.type) == ("regex", "PartiallyInvalid")
+    ]
+    assert len(told) == 1
+    assert "spec.rules[1].matches[0].path.value" in told[0]
+    assert "spec.rules[0]" not in told[0]

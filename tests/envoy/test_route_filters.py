@@ -285,7 +285,7 @@ async def test_redirect_port(mesh: Mesh) -> None:
 async def test_rewritten_and_redirected_prefixes_have_one_slash(
     mesh: Mesh, old: str, new: str
 ) -> None:
-    """HTTPRoute ReplacePrefixMatch: whole segments are replaced, slashes neither doubled nor lost."""
+    """Whole segments are replaced; slashes are neither doubled nor lost."""
     name = f"slash-{len(old)}-{len(new)}"
     web = mesh.offer(name)
     edit = {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": new}}

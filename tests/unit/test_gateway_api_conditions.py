@@ -130,7 +130,10 @@ def test_references_that_do_not_resolve(one, reason, place, message):
 def test_a_route_with_some_bad_rules_is_partially_invalid_and_names_the_field():
     subject = route("r", rule(), rule(timeout_request="soon"))
     found = told(subject)
-    message = "Dropped Rule: spec.rules[1].timeouts.request: 'soon' is no duration; write it as 1h30m, 10s or 500ms"
+    message = (
+        "Dropped Rule: spec.rules[1].timeouts.request: 'soon' is no duration; "
+        "write it as 1h30m, 10s or 500ms"
+    )
     assert found["Accepted"] == (True, "Accepted", "Route was valid")
     assert found["PartiallyInvalid"] == (True, "UnsupportedValue", message)
     reader = reader_of(subject, service(), gateway())

@@ -123,8 +123,8 @@ def _parent_conditions(
     scope = f"parentRefs[{index}]"
     origin = Origin(route.kind, route.meta.namespace, route.meta.name)
     if is_parent(parent, "Gateway") and _is_our_gateway(reader, parent):
-        message = "a waypoint takes routes that are attached to services, not to itself"
         at = origin.at(f"spec.{scope}")
+        message = f"{at.path}: a waypoint takes routes of services only; name a Service"
         yield Condition(at, "Accepted", False, "NotAllowedByListeners", message, scope)
     if not is_parent(parent, "Service"):
         return
