@@ -7,14 +7,14 @@ namespace, and for that it replaces the producers' routes altogether.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar, assert_never
+from typing import Generic, TypeVar
 
 from translators.gateway_api.indexes import MeshRoute, is_parent
 from translators.gateway_api.precedence import seniority
 from translators.gateway_api.protocol import PortProtocol
 from translators.resources.core import Service
-from translators.resources.grpcroute import GRPCRoute
-from translators.resources.httproute import HTTPRoute, ParentRef
+from translators.resources.httproute import ParentRef
+from translators.resources.metadata import KubernetesObject
 from translators.resources.tcproute import TCPRoute, TLSRoute
 from translators.world import Index, Reader
 
@@ -60,19 +60,15 @@ def by_audience(routes: Iterable[R], home: str) -> Attached[R]:
     return attached
 
 
-def takes(protocol: PortProtocol, route: MeshRoute) -> bool:
-    """Whether a route of this kind can route what a port speaks.
+def takes(protocol: PortProtocol, kind: type[KubernetesObject]) -> bool:
+    """Whether a kind of route can route what a port speaks.
 
     A port that declares no protocol takes HTTP routes for what turns out to be HTTP, and TCP
     routes for the rest. A server name is looked for only where TLS is declared, because a server
     that speaks first would wait for it.
     """
-    match route:
-        case HTTPRoute() | GRPCRoute():
-            return protocol.speaks_http
-        case TCPRoute():
-            return protocol.forwards_bytes
-        case TLSRoute():
-            return protocol is PortProtocol.TLS
-        case _:
-            assert_never(route)
+    if issubclass(kind, TLSRoute):
+        return protocol is PortProtocol.TLS
+    if issubclass(kind, TCPRoute):
+        return protocol.forwards_bytes
+    return protocol.speaks_http

@@ -177,7 +177,7 @@ def _refusal(service: Service | None, parent: ParentRef, route: MeshRoute) -> st
 
 def _takes(port: ServicePort, route: MeshRoute) -> bool:
     protocol = protocol_of(port)
-    return protocol is not None and takes(protocol, route)
+    return protocol is not None and takes(protocol, type(route))
 
 
 def _lacks(route: MeshRoute) -> str:

@@ -130,5 +130,6 @@ class Port:
         return self._routes(TLS_ROUTES)
 
     def _routes(self, index: Index[R]) -> list[R]:
-        found = attached_routes(self.scope.reader, index, self.service, self.number)
-        return [route for route in found if takes(self.protocol, route)]
+        if not takes(self.protocol, index.kind):
+            return []
+        return attached_routes(self.scope.reader, index, self.service, self.number)
