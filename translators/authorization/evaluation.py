@@ -41,6 +41,7 @@ _ANY = TextMatch(TextKind.PRESENT)
 class Action(StrEnum):
     """What a rule does to the calls that it matches, in the order in which Envoy asks."""
 
+    CUSTOM = "CUSTOM"
     AUDIT = "AUDIT"
     DENY = "DENY"
     WATCHED_DENY = "DENY (dry run)"
@@ -77,12 +78,14 @@ class Decision:
     """What became of a call. ``by`` is the rule that decided; None if none did.
 
     Without a rule a call is allowed if there are no ALLOW rules at all, and denied if there are.
-    ``trace`` has every rule, in Envoy's order.
+    ``trace`` has every rule, in Envoy's order. ``asked`` names the external authorizers that must
+    consent as well.
     """
 
     allowed: bool
     by: RuleTrace | None
     trace: tuple[RuleTrace, ...]
+    asked: tuple[str, ...] = ()
 
 
 def decide(authorization: Authorization, call: Call) -> Decision:
@@ -92,11 +95,13 @@ def decide(authorization: Authorization, call: Call) -> Decision:
         for action, rules in _in_order(authorization)
         for rule in rules
     )
+    asked = tuple(_asked(authorization, trace))
     denying = _first_match(trace, Action.DENY)
     if denying is not None:
-        return Decision(False, denying, trace)
+        return Decision(False, denying, trace, asked)
     allowing = _first_match(trace, Action.ALLOW)
-    return Decision(authorization.allow is None or allowing is not None, allowing, trace)
+    allowed = authorization.allow is None or allowing is not None
+    return Decision(allowed, allowing, trace, asked)
 
 
 def examine(predicate: Predicate, call: Call) -> Finding:
@@ -118,11 +123,20 @@ def examine(predicate: Predicate, call: Call) -> Finding:
 def _in_order(
     authorization: Authorization,
 ) -> Iterator[tuple[Action, tuple[AuthzRule, ...]]]:
+    for check in authorization.custom:
+        yield Action.CUSTOM, check.rules
     yield Action.AUDIT, authorization.audit
     yield Action.DENY, authorization.deny
     yield Action.WATCHED_DENY, authorization.dry_run_deny
     yield Action.ALLOW, authorization.allow or ()
     yield Action.WATCHED_ALLOW, authorization.dry_run_allow or ()
+
+
+def _asked(authorization: Authorization, trace: Iterable[RuleTrace]) -> Iterator[str]:
+    applying = {each.rule for each in trace if each.action is Action.CUSTOM and each.matches}
+    for check in authorization.custom:
+        if not applying.isdisjoint(check.rules):
+            yield check.provider.name
 
 
 def _first_match(trace: Iterable[RuleTrace], action: Action) -> RuleTrace | None:

