@@ -1,6 +1,6 @@
 """Envoy refuses something that we rendered: the rest goes on, and a sound version heals it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -27,7 +27,8 @@ from tests.support.manifests import (
     service,
 )
 from tests.support.mesh import Mesh, Offer, Pods, start_pods, waypoint
-from translators.wire import Resource, ResourceKey, TypeUrl
+from translators.ir.waypoint import WaypointName
+from translators.wire import ResourceKey, Snapshot, TypeUrl
 from translators.wire.resource import content_version
 from xds_server.snapshots import ProxyKey
 
@@ -108,13 +109,13 @@ async def test_refused_healed_and_gone_with_a_restart(
             assert seen["/2"][1] == 200  # what was sound has arrived
             assert 503 not in seen["/1"] + seen["/2"]  # and what was not has broken nothing
 
-        plane.server._publisher.refresh([mesh.name])
+        republish(plane, mesh.name)
         await plane.until_obeyed()
         assert plane.server._store.rejections(mesh.name) == ()
         assert await statuses(mesh, web, other) == {"/1": [404, 404], "/2": [200, 200]}
 
         with damaged(plane, key, damage):
-            plane.server._publisher.refresh([mesh.name])
+            republish(plane, mesh.name)
             await eventually(lambda: bool(plane.server._store.rejections(mesh.name)))
             await server.aclose()
         async with control_plane(given, manifests.root, certs.authority) as again:
@@ -127,18 +128,37 @@ async def test_refused_healed_and_gone_with_a_restart(
 
 @contextmanager
 def damaged(plane: ControlPlane, key: ResourceKey, damage: Damage) -> Iterator[None]:
-    """Let the server publish a damaged version of one resource."""
-    publisher = plane.server._publisher
-    sound = publisher._resources
+    """Let everything that is published meanwhile have a damaged version of one resource."""
+    store = plane.server._store
+    publish = store.publish
 
-    def resources(proxy: ProxyKey) -> Mapping[ResourceKey, Resource]:
-        found = sound(proxy)
-        body = damage(found[key].body)
-        return {**found, key: replace(found[key], body=body, version=content_version(body))}
+    def publish_damaged(
+        proxy: ProxyKey, snapshot: Snapshot, changed: Collection[ResourceKey] | None
+    ) -> None:
+        touched = None if changed is None else {*changed, key}
+        publish(proxy, broken(snapshot, key, damage), touched)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publisher, "_resources", resources)
+        patch.setattr(store, "publish", publish_damaged)
         yield
+
+
+def broken(snapshot: Snapshot, key: ResourceKey, damage: Damage) -> Snapshot:
+    """The snapshot with one resource damaged."""
+    sound = snapshot.get(key)
+    assert sound is not None
+    body = damage(sound.body)
+    bad = replace(sound, body=body, version=content_version(body))
+    names = {**snapshot.of_type(key.type_url), key.name: bad}
+    return Snapshot({**snapshot.resources, key.type_url: names})
+
+
+def republish(plane: ControlPlane, waypoint: WaypointName) -> None:
+    """Publish what the world means once more, as a change of it would."""
+    store, publisher = plane.server._store, plane.server._publisher
+    for proxy in store.attached():
+        if proxy.waypoint == waypoint:
+            store.publish(proxy, publisher._published[proxy].snapshot, None)
 
 
 def only(where: str, *services: str) -> list[Manifest]:

@@ -29,9 +29,9 @@ SETTLE_S = 10.0
 _POLL_S = 0.005
 
 
-def settings(ca: Path, xds_port: int = 0) -> Settings:
+def settings(ca: Path, xds_port: int = 0, mesh: MeshFacts | None = None) -> Settings:
     """The settings of a server on loopback; its admin port is any that is free."""
-    return Settings(ca, f"127.0.0.1:{xds_port}", "127.0.0.1:0", MeshFacts())
+    return Settings(ca, f"127.0.0.1:{xds_port}", "127.0.0.1:0", mesh or MeshFacts())
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,8 @@ class ControlPlane:
 
     def in_sync(self) -> bool:
         """Whether every Envoy has accepted all that the world means for it."""
-        publisher = self.server._publisher
         streams = self.server._ads.registry.streams()
-        return not (publisher._new or publisher._stale) and all(map(self._has_all, streams))
+        return self.server._publisher.idle and all(map(self._has_all, streams))
 
     def waypoints(self) -> set[WaypointName]:
         """The waypoints whose Envoys are connected."""
