@@ -13,7 +13,7 @@ from translators.ir.authorization import (
     DestinationIp,
     DestinationPort,
     Everything,
-    HostIs,
+    HeaderIs,
     Not,
     Predicate,
     TextKind,
@@ -260,7 +260,7 @@ def test_the_table_waits_for_all_that_a_tunnel_leads_to():
 
 
 def host_is(authority: str) -> Predicate:
-    return HostIs(TextMatch(TextKind.EXACT, authority))
+    return HeaderIs(":authority", TextMatch(TextKind.EXACT, authority))
 
 
 @pytest.mark.parametrize(
