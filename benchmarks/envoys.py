@@ -18,6 +18,7 @@ from translators.wire.fields import read_delimited
 from translators.wire.resource import TypeUrl
 from translators.wire.scalar import WireType, delimit, tag
 from translators.xds.names import CONNECT_ROUTES, ROOTS, SVID
+from translators.xds.rendering import TOKEN_RULES
 from xds_server.identity.peer import GATEWAY_NAME_LABEL
 
 _SERVICE = "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
@@ -197,7 +198,8 @@ class Envoy:
                         await self._ask(type_url, self._wanted[type_url])
                 if self._wanted.get(TypeUrl.LISTENER):
                     await self._ask(TypeUrl.LISTENER, ["*"])
-                    await self._ask(TypeUrl.ROUTE, self._wanted[TypeUrl.ROUTE])
+                    for type_url in (TypeUrl.EXTENSION, TypeUrl.ROUTE):
+                        await self._ask(type_url, self._wanted[type_url])
                     # An Envoy that comes back serves on; silence is the best answer.
                     self._note_configured()
                 while (data := await self._read()) is not grpc.aio.EOF:
@@ -240,6 +242,8 @@ class Envoy:
                 new = [name for name in dict.fromkeys(found) if name not in known]
                 if new:
                     yield follow_up, new
+        if type_url == TypeUrl.LISTENER and TypeUrl.EXTENSION not in self._asked:
+            yield TypeUrl.EXTENSION, [TOKEN_RULES.name]
         if type_url == TypeUrl.CLUSTER and TypeUrl.SECRET not in self._asked:
             yield TypeUrl.SECRET, [SVID, ROOTS]
 

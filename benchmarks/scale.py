@@ -23,6 +23,7 @@ from benchmarks.plane import Plane, quantile, rss_mib, serving
 from translators.resources.metadata import KubernetesObject
 from translators.wire.resource import TypeUrl
 from translators.world import Change
+from xds_server.serving.collector import Collector
 
 REPLICAS = 2
 _SETTLE = 0.05
@@ -54,7 +55,9 @@ class Scale:
             size += sum(len(resource.body) for resource in made.values())
         translated = time.perf_counter()
         del changes, objects
-        settle_memory()
+        Collector().settle()
+        gc.set_threshold(50_000, 20, 100)
+        gc.enable()
         return {
             "objects": len(self.plane.compiler._world),
             "resources": count,
@@ -88,8 +91,8 @@ class Scale:
         name = f"ns-{n}"
         match kind:
             case "slice":
-                first = self._serial % (self.pods + 1) + 1
-                return worlds.endpoint_slice(name, n, s, self.pods, first), n
+                zone = f"zone-{self._serial}"
+                return worlds.endpoint_slice(name, n, s, self.pods, zone=zone), n
             case "route":
                 return worlds.route(name, s, 10, prefix=f"p{self._serial}"), n
             case _:
@@ -183,14 +186,6 @@ class Scale:
             arrived += fresh
             if not fresh and self.plane.publisher.idle:
                 return arrived
-
-
-def settle_memory() -> None:
-    """As the server does when it has read everything."""
-    gc.collect()
-    gc.freeze()
-    gc.enable()
-    gc.set_threshold(50_000, 20, 100)
 
 
 async def stalled(clients: int, silent: int, pushes: int) -> dict[str, Any]:

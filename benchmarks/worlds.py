@@ -73,10 +73,12 @@ def slice_of(
     yield endpoint_slice(namespace, number, s, pods, first)
 
 
-def endpoint_slice(namespace: str, number: int, s: int, pods: int, first: int = 0) -> EndpointSlice:
-    """The EndpointSlice of a service alone."""
+def endpoint_slice(
+    namespace: str, number: int, s: int, pods: int, first: int = 0, zone: str = ""
+) -> EndpointSlice:
+    """The EndpointSlice of a service alone; its first endpoint is in ``zone``."""
     endpoints = tuple(
-        SliceEndpoint((pod_ip(number, s, p),), pod=f"svc-{s}-{p}")
+        SliceEndpoint((pod_ip(number, s, p),), pod=f"svc-{s}-{p}", zone=zone if p == first else "")
         for p in range(first, first + pods)
     )
     meta = Metadata(f"svc-{s}-a", namespace, {"kubernetes.io/service-name": f"svc-{s}"})

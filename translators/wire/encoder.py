@@ -24,8 +24,12 @@ def encode(message: Message) -> bytes:
     its field can't hold, and ``ValueError`` if two members of a oneof are set: each is an error
     of the caller, not of the input.
     """
+    return _join(_LAYOUTS[type(message)], message)
+
+
+def _join(layouts: "_ClassLayouts", message: Message) -> bytes:
     values = message.__dict__
-    steps, contested = _LAYOUTS[type(message)][tuple(values)]
+    steps, contested = layouts[tuple(values)]
     for members in contested:
         _expect_one_member(message, members)
     parts = []
@@ -165,6 +169,7 @@ def _map_writer(
 def _message_writer(message_class: type[Message], name: str, number: int) -> Payload:
     prefix = tag(number, WireType.LENGTH)
     expected = member_class(message_class, name)
+    layouts = _LAYOUTS[expected]
 
     def write(value: Message) -> bytes:
         if type(value) is not expected:
@@ -174,9 +179,9 @@ def _message_writer(message_class: type[Message], name: str, number: int) -> Pay
             )
         known = encoded_parts.get(id(value))
         if known is None:
-            return prefix + delimit(encode(value))
+            return prefix + delimit(_join(layouts, value))
         if not known:
-            known = encoded_parts[id(value)] = delimit(encode(value))
+            known = encoded_parts[id(value)] = delimit(_join(layouts, value))
         return prefix + known
 
     return write

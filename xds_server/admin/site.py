@@ -20,6 +20,7 @@ _PAGES = {
     "/readyz": "whether a first configuration can be served",
     "/config_dump?waypoint=ns/name": "what a waypoint is served, in Envoy's own shape",
     "/syncz": "the connected proxies",
+    "/pauses": "how often and how long the garbage collector stopped everything",
     "/problems": "what was wrong with the objects that were read",
 }
 
@@ -29,7 +30,7 @@ class AdminSite:
     """What the pages show.
 
     ``preview`` gives the snapshot of a waypoint nobody has asked for yet, None if there is no
-    such waypoint; ``problems`` gives JSON values.
+    such waypoint; ``problems`` and ``pauses`` give JSON values.
     """
 
     store: SnapshotStore
@@ -38,6 +39,7 @@ class AdminSite:
     ready: Callable[[], bool]
     preview: Callable[[WaypointName], Snapshot | None]
     problems: Callable[[], list[Mapping[str, Any]]]
+    pauses: Callable[[], Mapping[str, float]]
 
     def application(self) -> web.Application:
         """The pages as an aiohttp application."""
@@ -49,6 +51,7 @@ class AdminSite:
                 web.get("/readyz", self._readyz),
                 web.get("/config_dump", self._config_dump),
                 web.get("/syncz", self._syncz),
+                web.get("/pauses", self._pauses),
                 web.get("/problems", self._problems),
             ]
         )
@@ -64,6 +67,9 @@ class AdminSite:
         if self.ready():
             return web.Response(text="ready\n")
         return web.Response(status=503, text="the manifests have not been read yet\n")
+
+    async def _pauses(self, _: web.Request) -> web.Response:
+        return web.json_response(self.pauses())
 
     async def _problems(self, _: web.Request) -> web.Response:
         return web.json_response(self.problems())

@@ -25,6 +25,7 @@ from xds_server.identity.authority_store import open_authority
 from xds_server.identity.peer import LoopbackAuthenticator, split_address
 from xds_server.identity.rotation import RotatingSvids
 from xds_server.identity.spiffe import SpiffeId
+from xds_server.serving.collector import Collector
 from xds_server.serving.publisher import Publisher
 from xds_server.snapshots import SnapshotStore
 from xds_server.sources.source import Source, SourceProblem
@@ -63,6 +64,7 @@ class Server:
         self._publisher = Publisher(self._compiler, self._store, self._secrets)
         self._ads = AdsService(self._store, LoopbackAuthenticator())
         self._synced = asyncio.Event()
+        self._collector = Collector()
         self._reported: frozenset[SourceProblem] = frozenset()
 
     async def run(self, started: Callable[[Addresses], None]) -> None:
@@ -73,6 +75,10 @@ class Server:
         """
         ads = AdsServer(self._ads)
         port = ads.listen_plaintext(self._settings.xds_address)
+        with self._collector.watching():
+            await self._serve(ads, port, started)
+
+    async def _serve(self, ads: AdsServer, port: int, started: Callable[[Addresses], None]) -> None:
         async with self._admin() as admin:
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -80,6 +86,7 @@ class Server:
                     tasks.create_task(self._publisher.run())
                     tasks.create_task(self._svids.run())
                     await self._synced.wait()
+                    self._collector.settle()
                     await ads.start()
                     started(Addresses(_with_port(self._settings.xds_address, port), admin))
             finally:
@@ -95,6 +102,7 @@ class Server:
             self._synced.is_set,
             self._preview,
             self._problems,
+            self._collector.figures,
         )
         runner = web.AppRunner(site.application(), access_log=None)
         await runner.setup()

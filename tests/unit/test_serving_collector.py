@@ -1,0 +1,40 @@
+"""The garbage collector's settings, and what is known of its pauses."""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from xds_server.serving.collector import Collector
+
+
+@pytest.fixture(autouse=True)
+def thawed() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+def test_pauses_are_counted_while_it_is_watched() -> None:
+    collector = Collector()
+    with collector.watching():
+        gc.collect()
+        gc.collect()
+    gc.collect()
+    figures = collector.figures()
+    assert figures["pauses"] == 2
+    assert 0 < figures["longest_ms"] <= figures["total_ms"]
+
+
+def test_it_collects_seldom_while_it_is_watched() -> None:
+    before = gc.get_threshold()
+    with pytest.raises(OSError, match="gone"), Collector().watching():
+        assert gc.get_threshold()[0] == 50_000
+        raise OSError("gone")
+    assert gc.get_threshold() == before
+
+
+def test_what_there_is_now_is_spared() -> None:
+    kept = [[number] for number in range(1000)]
+    frozen = gc.get_freeze_count()
+    Collector().settle()
+    assert gc.get_freeze_count() >= frozen + len(kept)
