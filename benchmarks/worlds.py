@@ -17,6 +17,7 @@ from translators.resources.httproute import (
     ParentRef,
 )
 from translators.resources.metadata import KubernetesObject, Metadata
+from xds_server.cli.bench_manifests import pod_ip, service_ip
 
 PORT = 8080
 
@@ -33,7 +34,12 @@ def namespace(
     """A namespace with its waypoint and services."""
     yield Namespace(Metadata(name, labels={"istio.io/use-waypoint": "waypoint"}))
     listener = GatewayListener("mesh", 15008, "HBONE")
-    yield Gateway(Metadata("waypoint", name), class_name="istio-waypoint", listeners=(listener,))
+    yield Gateway(
+        Metadata("waypoint", name),
+        class_name="istio-waypoint",
+        listeners=(listener,),
+        service_account="waypoint",
+    )
     for s in range(services):
         yield service(name, number, s)
         yield from slice_of(name, number, s, pods)
@@ -43,22 +49,13 @@ def namespace(
 
 def service(namespace: str, number: int, s: int, port: int = 80) -> Service:
     """A service with one HTTP port."""
-    ip = f"10.{number // 250 % 250}.{number % 250}.{s % 250 + 1}"
-    if s >= 250:
-        ip = f"11.{number % 250}.{s // 250}.{s % 250 + 1}"
     http = ServicePort(port, "http", target_port=PORT)
     return Service(
         Metadata(f"svc-{s}", namespace),
-        cluster_ips=(ip,),
+        cluster_ips=(service_ip(number, s),),
         ports=(http,),
         selector={"app": f"svc-{s}"},
     )
-
-
-def pod_ip(number: int, s: int, p: int) -> str:
-    """The address of a pod, unique in the world."""
-    serial = (number * 1000 + s) * 50 + p
-    return f"{20 + (serial >> 24)}.{serial >> 16 & 255}.{serial >> 8 & 255}.{serial & 255}"
 
 
 def slice_of(

@@ -7,6 +7,7 @@ import click
 
 _COMMANDS = {
     "authz": "Tell who may do what, and why.",
+    "bench": "Make meshes of any size to measure with.",
     "bootstrap": "Print the Envoy bootstrap of a waypoint.",
     "ca": "Work with the built-in certificate authority.",
     "demo": "Run a waypoint with real Envoys and real traffic on this machine.",
