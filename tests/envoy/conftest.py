@@ -7,12 +7,15 @@ import pytest
 import pytest_asyncio
 
 from tests.support.certs import CertFolder
+from tests.support.consent import PROVIDERS
 from tests.support.controlplane import ControlPlane, control_plane, settings
 from tests.support.envoyproc import EnvoyProcess
 from tests.support.fleet import EchoFleet
+from tests.support.issuer import ROOTS
 from tests.support.loopback import LoopbackNet
 from tests.support.manifests import ManifestFolder
 from tests.support.mesh import Mesh, Pods, stand_in, start_pods, waypoint
+from translators.ir.waypoint import Mesh as MeshFacts
 
 DEMO, BANK = "demo", "bank"
 
@@ -31,7 +34,8 @@ def manifests(mesh_folder: Path) -> ManifestFolder:
 async def plane(
     manifests: ManifestFolder, mesh_folder: Path, certs: CertFolder
 ) -> AsyncIterator[ControlPlane]:
-    given = settings(mesh_folder)
+    mesh = MeshFacts(providers=PROVIDERS, public_roots=str(mesh_folder / ROOTS))
+    given = settings(mesh_folder, mesh=mesh)
     async with control_plane(given, manifests.root, certs.authority) as running:
         yield running
 
@@ -47,7 +51,7 @@ async def pods(
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def mesh(
+async def standing_mesh(
     plane: ControlPlane,
     pods: Pods,
     net: LoopbackNet,
@@ -55,12 +59,19 @@ async def mesh(
     manifests: ManifestFolder,
     mesh_folder: Path,
 ) -> AsyncIterator[Mesh]:
-    """The waypoint that most tests ask; it serves the namespace ``demo``."""
+    """The waypoint of the namespace ``demo``, as long as the session lasts."""
     client_ip = net.ip(111)
     async with waypoint(
         DEMO, net.ip(110), plane, mesh_folder, pods, certs, manifests, client_ip
     ) as one:
         yield one
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def mesh(standing_mesh: Mesh) -> AsyncIterator[Mesh]:
+    """The waypoint that most tests ask; what a test puts is gone after it."""
+    yield standing_mesh
+    await standing_mesh.clear()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from translators.ir.waypoint import Mesh
 
 FOUND_PROBLEMS = 79
 """Exit code of a command that did its work and has something to report."""
@@ -23,17 +26,36 @@ def mesh_options(command: F) -> F:
         cluster_domain: str,
         root_namespace: str,
         require_grants: bool,
+        layered_authorization: bool,
+        mesh_config: Path | None,
         **others: Any,
     ) -> Any:
         from translators.ir.waypoint import Mesh
 
         mesh = Mesh(
-            trust_domain, trust_domain_alias, cluster_domain, root_namespace, require_grants
+            trust_domain=trust_domain,
+            trust_domain_aliases=trust_domain_alias,
+            cluster_domain=cluster_domain,
+            root_namespace=root_namespace,
+            requires_grants=require_grants,
+            layered_authorization=layered_authorization,
         )
-        return command(mesh=mesh, **others)
+        return command(mesh=_configured(mesh_config, mesh), **others)
 
     decorated: Any = with_mesh
     for option in (
+        click.option(
+            "--layered-authorization",
+            is_flag=True,
+            envvar="WAYPOST_LAYERED_AUTHORIZATION",
+            help="Enforce policies by selector and for namespaces at waypoints too, on tunnels.",
+        ),
+        click.option(
+            "--mesh-config",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            envvar="WAYPOST_MESH_CONFIG",
+            help="A file with Istio's MeshConfig, or its ConfigMap. Goes before other options.",
+        ),
         click.option(
             "--require-grants",
             is_flag=True,
@@ -70,6 +92,17 @@ def mesh_options(command: F) -> F:
     ):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
+
+
+def _configured(path: Path | None, given: "Mesh") -> "Mesh":
+    if path is None:
+        return given
+    from xds_server.sources.mesh_config import MeshConfigError, load_mesh_config
+
+    try:
+        return load_mesh_config(path, given)
+    except MeshConfigError as problem:
+        raise click.ClickException(str(problem)) from None
 
 
 manifests_option = click.option(

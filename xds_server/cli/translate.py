@@ -48,6 +48,7 @@ def _describe(compiler: "Compiler", waypoint: "WaypointName") -> dict[str, Any]:
     found = sorted([own, *compiler.resources(waypoint).values()], key=lambda item: item.key)
     sections = {
         "listeners": TypeUrl.LISTENER,
+        "extensions": TypeUrl.EXTENSION,
         "routes": TypeUrl.ROUTE,
         "clusters": TypeUrl.CLUSTER,
         "endpoints": TypeUrl.ENDPOINT,

@@ -1,0 +1,179 @@
+"""CUSTOM policies with real providers, from the manifest to what a client and a provider see."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.support.consent import (
+    GRPC_PORT,
+    HTTP_PORT,
+    GrpcProvider,
+    HttpProvider,
+    consent_manifests,
+)
+from tests.support.hbone import ConnectRefusedError
+from tests.support.http1 import http1_request
+from tests.support.loopback import LoopbackNet
+from tests.support.manifests import HTTP, Manifest, allows, policy
+from tests.support.mesh import Mesh
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    grpc: GrpcProvider
+    http: HttpProvider
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def providers(mesh: Mesh, net: LoopbackNet) -> AsyncIterator[Providers]:
+    ip = net.ip(130)
+    made = Providers(GrpcProvider(ip, GRPC_PORT), HttpProvider(ip, HTTP_PORT))
+    await mesh.put("consent", *consent_manifests(ip))
+    await made.grpc.start()
+    await made.http.start()
+    yield made
+    await made.grpc.stop()
+    await made.http.stop()
+
+
+def custom(service: str, provider: str, *rules: Manifest) -> Manifest:
+    """A CUSTOM policy of a service, called like its provider."""
+    made: Any = policy(
+        f"{service}-{provider}", "demo", *(rules or ({},)), action="CUSTOM", service=service
+    )
+    return {**made, "spec": {**made["spec"], "provider": {"name": provider}}}
+
+
+async def test_grpc_decides_and_knows_the_client(mesh: Mesh, providers: Providers) -> None:
+    web = mesh.offer("custom-grpc")
+    rule = allows(None, {"paths": ["/asked*"]})
+    await mesh.put("custom-grpc", web.manifest, custom("custom-grpc", "grpc", rule))
+    forged = [("x-waypost-client-principal", "spiffe://forged"), ("x-forwarded-client-cert", "f")]
+    answer = await mesh.get(web.http, "/asked/1", forged)
+    assert (answer.status, answer.received("x-consent")) == (200, ["grpc"])
+    question = providers.grpc.questions[-1]
+    assert question.path == "/asked/1"
+    assert question.client == mesh.friend.uri
+    assert f"URI={mesh.friend.uri}" in question.headers["x-forwarded-client-cert"]
+    refused = await mesh.get(web.http, "/asked/2", [("x-refuse", "grpc")])
+    assert (refused.status, refused.body) == (402, b"no consent")
+
+
+async def test_only_what_the_rules_match_is_asked_about(mesh: Mesh, providers: Providers) -> None:
+    web = mesh.offer("custom-gate")
+    rule = allows({"notPrincipals": ["cluster.local/ns/demo/sa/friend"]}, {"paths": ["/gate"]})
+    await mesh.put("custom-gate", web.manifest, custom("custom-gate", "grpc", rule))
+    before = len(providers.grpc.questions)
+    refuse = [("x-refuse", "grpc")]
+    assert (await mesh.get(web.http, "/gate", refuse)).status == 200
+    assert (await mesh.get(web.http, "/other", refuse, caller=mesh.stranger)).status == 200
+    assert len(providers.grpc.questions) == before
+    assert (await mesh.get(web.http, "/gate", refuse, caller=mesh.stranger)).status == 402
+
+
+async def test_http_is_shown_and_hands_on_what_is_configured(
+    mesh: Mesh, providers: Providers
+) -> None:
+    web = mesh.offer("custom-http")
+    await mesh.put("custom-http", web.manifest, custom("custom-http", "http"))
+    forged = [("x-waypost-client-principal", "spiffe://forged"), ("x-hidden", "1")]
+    answer = await mesh.get(web.http, "/p?q=1", forged)
+    assert answer.status == 200
+    assert (answer.received("x-user"), answer.received("x-other")) == (["alice"], [])
+    question = providers.http.questions[-1]
+    assert question.path == "/check/p?q=1"
+    assert question.client == mesh.friend.uri
+    assert question.headers["x-added"] == "100%"
+    assert "x-hidden" not in question.headers
+    refused = await mesh.get(web.http, "/", [("x-refuse", "http")])
+    assert (refused.status, refused.header("location")) == (403, "https://login.example")
+    assert refused.header("x-secret") is None
+
+
+async def test_all_providers_must_consent(mesh: Mesh, providers: Providers) -> None:
+    web = mesh.offer("custom-both")
+    policies = [custom("custom-both", name) for name in ("grpc", "http")]
+    await mesh.put("custom-both", web.manifest, *policies)
+    asked = len(providers.http.questions)
+    answer = await mesh.get(web.http)
+    assert (answer.status, answer.received("x-consent")) == (200, ["grpc"])
+    assert answer.received("x-user") == ["alice"]
+    assert len(providers.http.questions) == asked + 1
+    for name, status in (("grpc", 402), ("http", 403)):
+        assert (await mesh.get(web.http, "/", [("x-refuse", name)])).status == status
+
+
+@pytest.mark.parametrize(
+    ("provider", "status"), [("dead", 503), ("dead-open", 200), ("lost", 403), ("unknown", 403)]
+)
+async def test_who_cannot_be_asked_refuses_unless_it_fails_open(
+    mesh: Mesh, providers: Providers, provider: str, status: int
+) -> None:
+    name = f"custom-{provider}"
+    web = mesh.offer(name)
+    rule = allows(None, {"paths": ["/guarded"]})
+    await mesh.put(name, web.manifest, custom(name, provider, rule))
+    assert (await mesh.get(web.http, "/guarded")).status == status
+    assert (await mesh.get(web.http, "/free")).status == 200
+
+
+async def test_deny_comes_after_consent(mesh: Mesh, providers: Providers) -> None:
+    web = mesh.offer("custom-deny")
+    deny = policy(
+        "custom-deny",
+        "demo",
+        allows(None, {"paths": ["/no"]}),
+        action="DENY",
+        service="custom-deny",
+    )
+    await mesh.put("custom-deny", web.manifest, custom("custom-deny", "grpc"), deny)
+    assert (await mesh.get(web.http, "/yes")).status == 200
+    assert (await mesh.get(web.http, "/no")).status == 403
+    assert (await mesh.get(web.http, "/no", [("x-refuse", "grpc")])).status == 402
+
+
+async def test_a_tcp_port_is_asked_about_on_its_tunnel(mesh: Mesh, providers: Providers) -> None:
+    db = mesh.offer("custom-tcp")
+    await mesh.put("custom-tcp", db.manifest, custom("custom-tcp", "grpc"))
+    async with await mesh.tunnel(db.banner) as tunnel:
+        assert (await tunnel.readuntil(b"\n")).startswith(b"hello")
+    assert providers.grpc.questions[-1].client == mesh.friend.uri
+    assert providers.grpc.questions[-1].principal == mesh.friend.uri
+
+
+@pytest.mark.parametrize("provider", ["dead", "unknown"])
+async def test_a_tcp_port_is_closed_if_nobody_can_be_asked(
+    mesh: Mesh, providers: Providers, provider: str
+) -> None:
+    name = f"custom-tcp-{provider}"
+    db = mesh.offer(name)
+    await mesh.put(name, db.manifest, custom(name, provider))
+    with pytest.raises(ConnectRefusedError) as refusal:
+        await mesh.tunnel(db.banner)
+    assert refusal.value.status in (403, 503)
+
+
+async def test_a_check_comes_and_goes_on_open_connections(mesh: Mesh, providers: Providers) -> None:
+    web = mesh.offer("custom-live", ports=(("http", 80, HTTP),))
+    check = custom("custom-live", "grpc")
+    await mesh.put("custom-live", web.manifest)
+    await mesh.put("custom-warm", mesh.offer("custom-warm").manifest, custom("custom-warm", "grpc"))
+    refuse = [("x-refuse", "grpc")]
+    before = await mesh.listener_changes()
+    async with await mesh.tunnel(web.http) as tunnel:
+        assert (await http1_request(tunnel, "GET", "/", refuse)).status == 200
+        await mesh.put("custom-live-policy", check)
+        assert (await http1_request(tunnel, "GET", "/", refuse)).status == 402
+        await mesh.remove("custom-live-policy", check)
+        assert (await http1_request(tunnel, "GET", "/", refuse)).status == 200
+    after = await mesh.listener_changes()
+    assert _of_listeners(after) == _of_listeners(before)
+
+
+def _of_listeners(counters: Mapping[str, int]) -> Mapping[str, int]:
+    return {name: value for name, value in counters.items() if name.startswith("listener_manager")}
