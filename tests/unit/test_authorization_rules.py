@@ -12,6 +12,7 @@ from translators.ir.authorization import (
     ClaimIs,
     DestinationIp,
     HeaderIs,
+    HostIs,
     MethodIs,
     Not,
     PathIs,
@@ -262,3 +263,35 @@ def test_undeclared_protocol_decides_on_the_connect_only_what_needs_no_http():
     both = guard((deny,), MESH, 80)
     assert both.connect.deny == ()
     assert len(both.tcp.deny) == 1
+
+
+def test_a_server_name_is_not_known_when_a_tunnel_is_decided_on():
+    rule = PolicyRule(when=(PolicyCondition("connection.sni", ("a.com",)),))
+    assert meaning(rule, allows=True, http=False).operations == NOTHING
+    assert meaning(rule, allows=False, http=False).operations == EVERYTHING
+
+
+@pytest.mark.parametrize("value", ["/a;b", "/a?b", "/a#b", "/a{*}", "/{*}b/c"])
+def test_paths_that_no_request_can_have(value):
+    with pytest.raises(UnusableValue):
+        path(value)
+
+
+@pytest.mark.parametrize("name", ["host", "Host", ":authority"])
+def test_the_host_header_is_the_host(name):
+    rule = PolicyRule(when=(PolicyCondition(f"request.headers[{name}]", ("A.com",)),))
+    host = HostIs(TextMatch(TextKind.EXACT, "A.com", ignore_case=True))
+    assert meaning(rule).sources == host
+
+
+@pytest.mark.parametrize("value", [".", "*.", ":", "*:"])
+def test_hosts_that_name_nothing(value):
+    assert meaning(operations(hosts=[value]), allows=True).operations == NOTHING
+    assert meaning(operations(hosts=[value]), allows=False).operations == EVERYTHING
+
+
+def test_who_is_not_somebody_is_denied_even_without_an_identity():
+    rule = sources(notPrincipals=["a/ns/b/sa/c"])
+    named = PrincipalIs(exact("a/ns/b/sa/c"))
+    assert meaning(rule, allows=False).sources == Not(named)
+    assert meaning(rule, allows=True).sources == AllOf((ANY_PEER, Not(named)))

@@ -153,7 +153,7 @@ def _presenter(_: Scope, value: str) -> Predicate:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The meaning of one field, and whether only a proxy that speaks HTTP can know it."""
+    """The meaning of one field, and whether it can be known of requests only."""
 
     meaning: Meaning
     http: bool = False
@@ -188,7 +188,8 @@ CONDITIONS_ON_SOURCE: dict[str, Field] = {
 CONDITIONS_ON_OPERATION: dict[str, Field] = {
     "destination.ip": Field(_destination_ip),
     "destination.port": Field(port),
-    "connection.sni": Field(_sni),
+    # A tunnel is decided on before its first byte, when nobody knows the server name yet.
+    "connection.sni": Field(_sni, http=True),
 }
 
 
