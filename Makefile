@@ -4,10 +4,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check golden bench clean
+.PHONY: help demo test check golden bench bench-quick clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "waypost needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -30,8 +30,11 @@ check: $(READY)  ## Format, lint, types and the rules between rooms
 golden: $(READY)  ## Rewrite the expected files of the golden tests; reading the diff is the review
 	$(BIN)/pytest tests/golden --update-golden -p no:randomly -q
 
-bench: $(READY)  ## Every benchmark; figures as JSON
-	$(BIN)/python benchmarks/run.py
+bench: $(READY)  ## Every benchmark; figures as JSON, and a table
+	$(BIN)/python -m benchmarks.run
+
+bench-quick: $(READY)  ## Counts that hold on any machine: who is sent what
+	$(BIN)/python -m benchmarks.quick
 
 clean:  ## Remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import grpc
 
 from translators.wire.fields import read_delimited
-from translators.wire.resource import TypeUrl
+from translators.wire.resource import TypeUrl, content_version
 from translators.wire.scalar import WireType, delimit, tag
 from translators.xds.names import CONNECT_ROUTES, ROOTS, SVID
 from translators.xds.rendering import TOKEN_RULES
@@ -137,7 +137,10 @@ class Sotw:
         return b"".join(parts)
 
     def response(self, data: bytes) -> tuple[str, bytes, str, list[Piece], list[str]]:
-        """Type, nonce, the version of all, resources and (never) removed names."""
+        """Type, nonce, the version of all, resources and (never) removed names.
+
+        There is no version of a single resource: the hash of its content stands for it.
+        """
         fields: dict[int, bytes] = {}
         bodies = []
         for number, payload in read_delimited(data):
@@ -147,7 +150,7 @@ class Sotw:
                 fields[number] = payload
         type_url, version = fields[4].decode(), fields.get(1, b"")
         self._versions[type_url] = version
-        pieces = [Piece(_name(body), version.decode(), body) for body in bodies]
+        pieces = [Piece(_name(body), content_version(body), body) for body in bodies]
         return type_url, fields.get(5, b""), version.decode(), pieces, []
 
 

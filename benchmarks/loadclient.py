@@ -16,6 +16,8 @@ import sys
 import time
 from typing import Any
 
+import grpc
+
 from benchmarks.envoys import Arrival, Delta, Envoy, Sotw
 
 _VARIANTS = {"delta": Delta, "sotw": Sotw}
@@ -30,6 +32,7 @@ class Fleet:
         self._arrivals: list[Arrival] = []
         self._envoys: list[Envoy] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._dropping = False
 
     async def obey(self, command: dict[str, Any]) -> Any:
         """Do what the parent wants; the answer."""
@@ -80,19 +83,23 @@ class Fleet:
     async def _keep_open(self, envoy: Envoy) -> None:
         """Connect again when the server refuses, as Envoy does, a little later each time."""
         pause = 0.1
-        while True:
+        while not self._dropping:
             try:
                 await envoy.run(self._address)
-            except Exception as error:
-                print(f"envoy {envoy.number}: {error!r}"[:300], file=sys.stderr)
+            except grpc.aio.AioRpcError as error:
+                # To be cancelled while it reads is such an error to a call.
+                if not self._dropping:
+                    print(f"envoy {envoy.number}: {error.code()}", file=sys.stderr)
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 5.0)
 
     async def _drop(self) -> int:
+        self._dropping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        self._dropping = False
         return len(self._envoys)
 
 
