@@ -1,13 +1,16 @@
 """CUSTOM policies: which provider is meant, and where it is."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from translators.gateway_api.endpoints import Destination, find_port
 from translators.gateway_api.names import host_of
+from translators.ir.authorization import MAX_CUSTOM_CHECKS
 from translators.ir.cluster import ServiceCluster, UpstreamProtocol
 from translators.ir.external_authorization import AuthzProvider, CheckProtocol
 from translators.ir.origin import Origin
 from translators.ir.waypoint import Mesh
+from translators.resources.authorizationpolicy import AuthorizationPolicy
 from translators.resources.core import Service
 from translators.world import Reader
 
@@ -38,6 +41,21 @@ def find_provider(reader: Reader, mesh: Mesh, name: str) -> Provider | str:
     if find_port(service, config.port) is None:
         return f"provider {name}: service {config.host} has no TCP port {config.port}"
     return Provider(config, *service_cluster(mesh, service, config.port, config.protocol))
+
+
+def known_providers(
+    reader: Reader, mesh: Mesh, policies: Iterable[AuthorizationPolicy]
+) -> Iterator[tuple[str, Provider]]:
+    """The providers that CUSTOM policies name and that can be asked, with their names."""
+    for name in sorted({each.provider for each in policies if each.action == "CUSTOM"}):
+        found = find_provider(reader, mesh, name)
+        if isinstance(found, Provider):
+            yield name, found
+
+
+def first_providers(names: Iterable[str]) -> list[str]:
+    """As many of these as may be asked about one request: the first ones by name."""
+    return sorted(names)[:MAX_CUSTOM_CHECKS]
 
 
 def find_service(reader: Reader, mesh: Mesh, host: str, namespace: str = "") -> Service | None:

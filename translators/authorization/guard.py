@@ -4,13 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from translators.authorization.custom import Provider
+from translators.authorization.custom import Provider, first_providers
 from translators.authorization.fields import Scope
 from translators.authorization.rules import Meaning, read_rule
 from translators.gateway_api.ports import Upstream
 from translators.ir.authentication import ANYONE, Authentication
 from translators.ir.authorization import (
-    MAX_CUSTOM_CHECKS,
     OPEN,
     Authorization,
     AuthzRule,
@@ -21,6 +20,9 @@ from translators.ir.origin import Origin
 from translators.ir.predicate import EVERYTHING, NOTHING
 from translators.ir.waypoint import Mesh
 from translators.resources.authorizationpolicy import AuthorizationPolicy
+
+LAYERED_ACTIONS = ("ALLOW", "DENY")
+"""What is enforced of policies without targets, as by ztunnel."""
 
 _DRY_RUN = "istio.io/dry-run"
 _NO_PROVIDERS: Mapping[str, Provider] = MappingProxyType({})
@@ -57,7 +59,7 @@ class _Rules:
 
     def freeze(self, providers: Mapping[str, Provider]) -> Authorization:
         """Give the rules as a value; those of a provider that can't be asked deny."""
-        asked = sorted(self.custom.keys() & providers)[:MAX_CUSTOM_CHECKS]
+        asked = first_providers(self.custom.keys() & providers)
         lost = [name for name in sorted(self.custom) if name not in asked]
         self.deny += [denied(rule) for name in lost for rule in self.custom[name]]
         return Authorization(
@@ -94,11 +96,11 @@ def guard(
 def layered(policies: Iterable[AuthorizationPolicy], mesh: Mesh, port: int) -> Authorization:
     """What policies that target nothing mean for the tunnels to a port: their L4 rules.
 
-    As ztunnel has it, only ALLOW and DENY are enforced there.
+    Those that can't be read deny.
     """
     rules = _Rules()
     for policy in policies:
-        if policy.unreadable or policy.action in ("ALLOW", "DENY"):
+        if policy.unreadable or policy.action in LAYERED_ACTIONS:
             _add(rules, policy, mesh, port, http=False)
     return rules.freeze(_NO_PROVIDERS)
 

@@ -1,6 +1,6 @@
 """All that policies do for one service: what is demanded, who decides, and where that leads."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from translators.authorization.attachment import (
@@ -9,12 +9,11 @@ from translators.authorization.attachment import (
     attached,
     layered_policies,
 )
-from translators.authorization.custom import Provider, find_provider
+from translators.authorization.custom import Provider, known_providers
 from translators.authorization.guard import Guard, guard, layered
 from translators.authorization.tokens import Tokens, tokens_of
 from translators.gateway_api.ports import Upstream
 from translators.ir.waypoint import Mesh, WaypointName
-from translators.resources.authorizationpolicy import AuthorizationPolicy
 from translators.resources.core import Service
 from translators.world import Reader
 
@@ -25,7 +24,7 @@ def protection(
     """What guards a service of a waypoint, port by port."""
     policies = attached(reader, mesh, waypoint, service, BY_TARGET)
     tokens = tokens_of(reader, mesh, attached(reader, mesh, waypoint, service, TOKENS_BY_TARGET))
-    providers = dict(_providers(reader, mesh, policies))
+    providers = dict(known_providers(reader, mesh, policies))
     on_tunnels = layered_policies(reader, mesh, waypoint)
 
     def of_port(port: int) -> Guard:
@@ -38,15 +37,6 @@ def protection(
         )
 
     return of_port
-
-
-def _providers(
-    reader: Reader, mesh: Mesh, policies: Iterable[AuthorizationPolicy]
-) -> Iterator[tuple[str, Provider]]:
-    for name in {policy.provider for policy in policies if policy.action == "CUSTOM"}:
-        found = find_provider(reader, mesh, name)
-        if isinstance(found, Provider):
-            yield name, found
 
 
 def _upstreams(tokens: Tokens, providers: Iterable[Provider]) -> tuple[Upstream, ...]:

@@ -1,13 +1,19 @@
 """What is to be said about a policy: where it is enforced, and what of it has no meaning."""
 
-from translators.authorization.custom import find_provider
+from collections.abc import Iterator
+
+from translators.authorization.attachment import BY_TARGET, attached
+from translators.authorization.custom import find_provider, first_providers, known_providers
 from translators.authorization.guard import is_dry_run, meaning_of
 from translators.authorization.target import find_targets
 from translators.authorization.tokens import token_problems
+from translators.gateway_api.binding import Bound, waypoint_of
+from translators.ir.authorization import MAX_CUSTOM_CHECKS
 from translators.ir.condition import Condition
 from translators.ir.origin import Origin
 from translators.ir.waypoint import Mesh
 from translators.resources.authorizationpolicy import AuthorizationPolicy
+from translators.resources.core import Service
 from translators.resources.requestauthentication import RequestAuthentication
 from translators.world import Reader
 
@@ -68,4 +74,22 @@ def _provider_complaints(reader: Reader, mesh: Mesh, policy: AuthorizationPolicy
     found = find_provider(reader, mesh, policy.provider)
     if isinstance(found, str):
         return [f"spec.provider.name: {found}; what the rules match is denied"]
-    return []
+    return [
+        f"spec.provider.name: {service} has policies of more than {MAX_CUSTOM_CHECKS} providers; "
+        "what the rules match is denied there"
+        for service in _crowded(reader, mesh, policy)
+    ]
+
+
+def _crowded(reader: Reader, mesh: Mesh, policy: AuthorizationPolicy) -> Iterator[str]:
+    """The services among the policy's targets where its provider is one too many."""
+    named = (target.name for target in policy.targets if target.kind == "Service")
+    for name in named:
+        service = reader.get(Service, policy.meta.namespace, name)
+        bound = None if service is None else waypoint_of(reader, service)
+        if service is None or not isinstance(bound, Bound):
+            continue
+        others = attached(reader, mesh, bound.waypoint, service, BY_TARGET)
+        asked = {provider for provider, _ in known_providers(reader, mesh, others)}
+        if policy.provider not in first_providers(asked):
+            yield f"{service.kind} {service.meta.namespace}/{name}"

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 
-from translators.authorization.attachment import Policy, is_known_target
-from translators.gateway_api.binding import CONTROLLER, Bound, is_waypoint, waypoint_of
+from translators.authorization.attachment import Policy, is_known_target, layered_policies
+from translators.authorization.guard import LAYERED_ACTIONS
+from translators.gateway_api.binding import CONTROLLER, Bound, is_waypoint, waypoint_of, waypoints
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.authorizationpolicy import AuthorizationPolicy, TargetRef
 from translators.resources.core import Service
 from translators.resources.gateway import Gateway, GatewayClass
 from translators.world import Reader
+
+_MAX_NAMED = 10  # waypoints that a message names; the rest are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class _Verdict:
 def find_targets(reader: Reader, mesh: Mesh, policy: Policy) -> tuple[bool, str, str]:
     """Whether some target is bound to a waypoint here; with Istio's reason and message."""
     verdicts = [_judge(reader, mesh, policy, target) for target in policy.targets]
+    if not verdicts and mesh.layered_authorization and isinstance(policy, AuthorizationPolicy):
+        return _judge_layer(reader, mesh, policy)
     if not verdicts:
         return False, "NoTargetRefs", _not_targeted(policy)
     if len(verdicts) == 1:
@@ -37,6 +42,21 @@ def find_targets(reader: Reader, mesh: Mesh, policy: Policy) -> tuple[bool, str,
         return True, "Accepted", ""
     some = len(lost) < len(verdicts)
     return some, "PartiallyInvalid" if some else "Invalid", f"Invalid targetRefs: {', '.join(lost)}"
+
+
+def _judge_layer(reader: Reader, mesh: Mesh, policy: AuthorizationPolicy) -> tuple[bool, str, str]:
+    """What layered authorization makes of a policy without targets."""
+    if policy.action not in LAYERED_ACTIONS:
+        message = (
+            f"without targetRefs only {' and '.join(LAYERED_ACTIONS)} are enforced, on tunnels"
+        )
+        return False, "NoTargetRefs", message
+    found = [each for each in waypoints(reader) if policy in layered_policies(reader, mesh, each)]
+    if not found:
+        return False, "NoTargetRefs", "no waypoint is meant by the policy's namespace and selector"
+    some = ", ".join(map(str, found[:_MAX_NAMED]))
+    more = f" and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
+    return True, "Accepted", f"its L4 rules are enforced on the tunnels of {some}{more}"
 
 
 def _not_targeted(policy: Policy) -> str:
