@@ -62,9 +62,9 @@ def slice_of(
     namespace: str, number: int, s: int, pods: int, first: int = 0
 ) -> Iterator[KubernetesObject]:
     """An EndpointSlice and the captured Pods that it points at, which come first."""
+    labels, annotations = {"app": f"svc-{s}"}, {"ambient.istio.io/redirection": "enabled"}
     for p in range(first, first + pods):
-        annotations = {"ambient.istio.io/redirection": "enabled"}
-        meta = Metadata(f"svc-{s}-{p}", namespace, {"app": f"svc-{s}"}, annotations)
+        meta = Metadata(f"svc-{s}-{p}", namespace, labels, annotations)
         ips = (pod_ip(number, s, p),)
         yield PodObject(meta, ips=ips, service_account=f"svc-{s}", phase="Running")
     yield endpoint_slice(namespace, number, s, pods, first)

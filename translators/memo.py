@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
-from translators.world import Lookup, Reader, World
+from translators.world import Question, Reader, World
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -19,8 +19,8 @@ class Memo(Generic[K, V]):
         self._world = world
         self._function = function
         self._values: dict[K, V] = {}
-        self._lookups: dict[K, tuple[Lookup, ...]] = {}
-        self._dependents: dict[Lookup, set[K]] = {}
+        self._questions: dict[K, tuple[Question, ...]] = {}
+        self._dependents: dict[Question, set[K]] = {}
 
     def __len__(self) -> int:
         return len(self._values)
@@ -36,16 +36,16 @@ class Memo(Generic[K, V]):
         reader = Reader(self._world)
         value = self._function(reader, key)
         self._values[key] = value
-        self._lookups[key] = tuple(reader.lookups)
-        for lookup in reader.lookups:
-            self._dependents.setdefault(lookup, set()).add(key)
+        self._questions[key] = tuple(reader.questions)
+        for question in reader.questions:
+            self._dependents.setdefault(question, set()).add(key)
         return value
 
-    def invalidate(self, touched: Iterable[Lookup]) -> set[K]:
-        """Forget every value that read one of these look-ups; the result is their keys."""
+    def invalidate(self, touched: Iterable[Question]) -> set[K]:
+        """Forget every value that asked one of these questions; the result is their keys."""
         stale: set[K] = set()
-        for lookup in touched:
-            stale |= self._dependents.get(lookup, set())
+        for question in touched:
+            stale |= self._dependents.get(question, set())
         for key in stale:
             self.forget(key)
         return stale
@@ -53,8 +53,8 @@ class Memo(Generic[K, V]):
     def forget(self, key: K) -> None:
         """Drop a value that is not needed any more; a key that is not known is fine."""
         self._values.pop(key, None)
-        for lookup in self._lookups.pop(key, ()):
-            dependents = self._dependents[lookup]
+        for question in self._questions.pop(key, ()):
+            dependents = self._dependents[question]
             dependents.discard(key)
             if not dependents:
-                del self._dependents[lookup]
+                del self._dependents[question]

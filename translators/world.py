@@ -8,7 +8,7 @@ dependency can't be forgotten.
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from translators.resources.metadata import KubernetesObject, ObjectKey
 
@@ -16,10 +16,14 @@ T = TypeVar("T", bound=KubernetesObject)
 
 
 class Lookup(NamedTuple):
-    """A question to the world: what ``table`` (an index, or a kind) files under ``key``."""
+    """A question to the world: what an index files under a key."""
 
     table: str
     key: tuple[str, ...]
+
+
+Question: TypeAlias = Lookup | ObjectKey
+"""What a translation may ask: an index, or for the object of a name."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +60,18 @@ class World:
     def __len__(self) -> int:
         return len(self._objects)
 
-    def apply(self, changes: Iterable[Change]) -> set[Lookup]:
-        """Make the changes; the result is every look-up whose answer may now differ.
+    def apply(self, changes: Iterable[Change]) -> set[Question]:
+        """Make the changes; the result is every question whose answer may now differ.
 
         An object that equals the one before touches nothing.
         """
-        touched: set[Lookup] = set()
+        touched: set[Question] = set()
         for change in changes:
             before = self._objects.get(change.key)
             if before == change.value:
                 continue
             touched |= self._refile(change.key, before, change.value)
+            touched.add(change.key)
         return touched
 
     def _refile(
@@ -87,13 +92,15 @@ class World:
         return old | new
 
     def _lookups(self, value: KubernetesObject) -> set[Lookup]:
-        by_name = Lookup(value.kind, (value.meta.namespace, value.meta.name))
-        filed = {
+        return {
             Lookup(index.name, key)
             for index in self._indexes.get(value.kind, ())
             for key in index.keys(value)
         }
-        return filed | {by_name}
+
+    def find(self, key: ObjectKey) -> KubernetesObject | None:
+        """The object of that name, or None."""
+        return self._objects.get(key)
 
     def objects(self) -> Iterable[KubernetesObject]:
         """All objects, in no particular order."""
@@ -108,26 +115,23 @@ class World:
 
 
 class Reader:
-    """A view of the world that notes every look-up made through it."""
+    """A view of the world that notes every question asked through it."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.lookups: set[Lookup] = set()
+        self.questions: set[Question] = set()
 
     def get(self, kind: type[T], namespace: str, name: str) -> T | None:
         """The object of that name, or None."""
-        found = self._ask(Lookup(kind.kind, (namespace, name)))
-        return cast(T, found[0]) if found else None
+        return cast(T | None, self.find(ObjectKey(kind.kind, namespace, name)))
 
     def find(self, key: ObjectKey) -> KubernetesObject | None:
         """The object of that key, whatever its kind, or None."""
-        found = self._ask(Lookup(key.kind, (key.namespace, key.name)))
-        return found[0] if found else None
+        self.questions.add(key)
+        return self._world.find(key)
 
     def select(self, index: Index[T], *key: str) -> list[T]:
         """The objects that an index files under a key, ordered by namespace and name."""
-        return cast(list[T], self._ask(Lookup(index.name, key)))
-
-    def _ask(self, lookup: Lookup) -> list[KubernetesObject]:
-        self.lookups.add(lookup)
-        return self._world.answer(lookup)
+        lookup = Lookup(index.name, key)
+        self.questions.add(lookup)
+        return cast(list[T], self._world.answer(lookup))

@@ -190,4 +190,4 @@ def test_whatever_changes_the_bound_services_was_looked_up(change):
     before = bound_services(reader, HERE)
     touched = world.apply([Change(change.key, change)])
     assert bound_services(Reader(world), HERE) != before
-    assert touched & reader.lookups
+    assert touched & reader.questions

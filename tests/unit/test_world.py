@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from translators.memo import Memo
 from translators.resources.core import Namespace, Service
-from translators.resources.metadata import Metadata
+from translators.resources.metadata import Metadata, ObjectKey
 from translators.world import Change, Index, Lookup, Reader, World
 
 BY_TEAM: Index[Service] = Index(
@@ -30,10 +30,10 @@ def test_lookup_by_name_and_by_index():
     assert found is not None
     assert found.meta.name == "c"
     assert reader.get(Service, "shop", "missing") is None
-    assert reader.lookups == {
+    assert reader.questions == {
         Lookup("service/team", ("shop", "a")),
-        Lookup("Service", ("shop", "c")),
-        Lookup("Service", ("shop", "missing")),
+        ObjectKey("Service", "shop", "c"),
+        ObjectKey("Service", "shop", "missing"),
     }
 
 
@@ -47,7 +47,7 @@ def test_moving_between_keys_touches_both():
     world = World([BY_TEAM])
     world.apply(put(service("a", team="old")))
     assert world.apply(put(service("a", team="new"))) == {
-        Lookup("Service", ("shop", "a")),
+        ObjectKey("Service", "shop", "a"),
         Lookup("service/team", ("shop", "old")),
         Lookup("service/team", ("shop", "new")),
     }

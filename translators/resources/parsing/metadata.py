@@ -1,6 +1,8 @@
 """``metadata`` and label selectors, which many kinds share."""
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 
 from translators.resources.gateway import LabelSelector, SelectorTerm
 from translators.resources.metadata import Metadata
@@ -45,7 +47,7 @@ def read_metadata(fields: Fields, name: str, namespace: str) -> Metadata:
     return Metadata(
         name=name,
         namespace=namespace,
-        labels=fields.table("labels"),
+        labels=_same_labels(tuple(fields.table("labels").items())),
         annotations=annotations,
         uid=fields.text("uid"),
         generation=fields.number("generation", 0, high=2**63 - 1),
@@ -67,3 +69,9 @@ def _read_term(fields: Fields) -> SelectorTerm:
         operator=fields.required("operator"),
         values=fields.texts("values", bounds.LABELS),
     )
+
+
+@lru_cache(maxsize=1 << 16)
+def _same_labels(labels: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """One mapping for all pods of a workload, which have the same labels."""
+    return dict(labels)
