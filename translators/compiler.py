@@ -6,12 +6,13 @@ in one EndpointSet, a change of a route in one RouteTable. What comes out equal 
 ``Resource`` as before: nothing is encoded twice, and nothing is sent.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 
 from translators import authorization, gateway_api
 from translators.edition import Compiled, Edition, Plan, Stale
-from translators.gateway_api import Assembly, Destination, ServiceConfig
+from translators.gateway_api import Assembly, Destination, Refusal, ServiceConfig
 from translators.ir import Condition, Node
 from translators.ir.endpoint import EndpointSet
 from translators.ir.waypoint import Mesh, WaypointName
@@ -123,6 +124,10 @@ class Compiler:
         """The resources of the waypoint's edition by key."""
         return {one.key: one for one in self.edition(waypoint).snapshot.all()}
 
+    def counts(self) -> Mapping[str, int]:
+        """How many objects of each kind there are."""
+        return Counter(found.kind for found in self._world.objects())
+
     def conditions(self) -> tuple[Condition, ...]:
         """What is to be said about all objects, sorted."""
         assembled = (self._assemble(name).conditions for name in self.waypoints())
@@ -133,14 +138,20 @@ class Compiler:
         )
         return tuple(sorted(set(chain(chain.from_iterable(assembled), *judged))))
 
-    def statuses(self, changed_at: ChangedAt) -> Iterator[ObjectStatus]:
-        """The status of every object that is ours to speak about, in the order of their keys."""
-        told: dict[ObjectKey, list[Condition]] = {}
-        for condition in self.conditions():
-            origin = condition.origin
-            key = ObjectKey(origin.kind, origin.namespace, origin.name)
-            told.setdefault(key, []).append(condition)
+    def statuses(
+        self, changed_at: ChangedAt, refusals: Iterable[Refusal] = ()
+    ) -> Iterator[ObjectStatus]:
+        """The status of every object that is ours to speak about, in the order of their keys.
+
+        What proxies refused is said instead of what else would be under the same type.
+        """
         reader = Reader(self._world)
+        refused = gateway_api.refusal_conditions(reader, refusals)
+        taken = {_place(condition) for condition in refused}
+        said = (one for one in self.conditions() if _place(one) not in taken)
+        told: dict[ObjectKey, list[Condition]] = {}
+        for condition in chain(said, refused):
+            told.setdefault(_place(condition)[0], []).append(condition)
         for subject in sorted(self._world.objects(), key=lambda found: found.key):
             given = told.get(subject.key, ())
             found = object_status(reader, self.mesh, subject, given, changed_at)
@@ -255,6 +266,13 @@ class Compiler:
 
     def _find_endpoints(self, reader: Reader, target: _Target) -> EndpointSet:
         return gateway_api.endpoint_set(reader, self.mesh, target[1])
+
+
+def _place(condition: Condition) -> tuple[ObjectKey, str, str]:
+    """Of which object something is said, in which part of its status, and under which type."""
+    origin = condition.origin
+    key = ObjectKey(origin.kind, origin.namespace, origin.name)
+    return key, condition.scope, condition.type
 
 
 def _read_members(reader: Reader, waypoint: WaypointName) -> tuple[ObjectKey, ...]:

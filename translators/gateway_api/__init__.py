@@ -14,6 +14,7 @@ from translators.gateway_api.conditions import route_conditions, service_conditi
 from translators.gateway_api.endpoints import Destination, endpoint_set
 from translators.gateway_api.gateways import gateway_addresses, gateway_conditions
 from translators.gateway_api.indexes import INDEXES
+from translators.gateway_api.refusals import Refusal, refusal_conditions
 from translators.gateway_api.services import ServiceConfig, translate_service
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Bound",
     "Destination",
     "NotBound",
+    "Refusal",
     "ServiceConfig",
     "assemble",
     "bound_services",
@@ -31,6 +33,7 @@ __all__ = [
     "gateway_conditions",
     "identity_of",
     "is_waypoint",
+    "refusal_conditions",
     "route_conditions",
     "service_conditions",
     "translate_service",

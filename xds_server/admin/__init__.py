@@ -1,6 +1,7 @@
-"""HTTP for people and probes: health and config dumps. Private keys are never shown."""
+"""HTTP for people and probes: health, metrics and config dumps. Private keys are never shown."""
 
 from xds_server.admin.config_dump import config_dump
+from xds_server.admin.metrics import Metrics, Readings, Reporting
 from xds_server.admin.site import AdminSite
 
-__all__ = ["AdminSite", "config_dump"]
+__all__ = ["AdminSite", "Metrics", "Readings", "Reporting", "config_dump"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from translators.ir.waypoint import WaypointName
 from translators.wire import ResourceKey, Snapshot
@@ -16,12 +17,13 @@ from xds_server.snapshots import ProxyKey, SnapshotStore
 
 _PAGES = {
     "/": "this list",
-    "/healthz": "whether the process answers",
+    "/healthz": "whether the process answers; ?verbose adds how old what it knows is",
+    "/metrics": "figures for Prometheus",
     "/readyz": "whether a first configuration can be served",
     "/config_dump?waypoint=ns/name": "what a waypoint is served, in Envoy's own shape",
     "/syncz": "the connected proxies",
     "/pauses": "how often and how long the garbage collector stopped everything",
-    "/problems": "what was wrong with the objects that were read",
+    "/problems": "what is wrong: objects, the way to them, refused configuration, status",
 }
 
 
@@ -30,7 +32,8 @@ class AdminSite:
     """What the pages show.
 
     ``preview`` gives the snapshot of a waypoint nobody has asked for yet, None if there is no
-    such waypoint; ``problems`` and ``pauses`` give JSON values.
+    such waypoint; ``problems`` and ``pauses`` give JSON values. ``ages`` are the seconds
+    since each kind was last known to be up to date, None for never; ``metrics`` gives that page.
     """
 
     store: SnapshotStore
@@ -40,6 +43,8 @@ class AdminSite:
     preview: Callable[[WaypointName], Snapshot | None]
     problems: Callable[[], list[Mapping[str, Any]]]
     pauses: Callable[[], Mapping[str, float]]
+    ages: Callable[[], Mapping[str, float | None]]
+    metrics: Callable[[], bytes]
 
     def application(self) -> web.Application:
         """The pages as an aiohttp application."""
@@ -49,6 +54,7 @@ class AdminSite:
                 web.get("/", self._index),
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
+                web.get("/metrics", self._metrics),
                 web.get("/config_dump", self._config_dump),
                 web.get("/syncz", self._syncz),
                 web.get("/pauses", self._pauses),
@@ -60,13 +66,24 @@ class AdminSite:
     async def _index(self, _: web.Request) -> web.Response:
         return web.Response(text="".join(f"{path:32}{says}\n" for path, says in _PAGES.items()))
 
-    async def _healthz(self, _: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return web.Response(text="ok\n" + self._details(request))
 
-    async def _readyz(self, _: web.Request) -> web.Response:
+    async def _readyz(self, request: web.Request) -> web.Response:
         if self.ready():
-            return web.Response(text="ready\n")
-        return web.Response(status=503, text="the manifests have not been read yet\n")
+            return web.Response(text="ready\n" + self._details(request))
+        text = "the objects have not been read yet\n" + self._details(request)
+        return web.Response(status=503, text=text)
+
+    def _details(self, request: web.Request) -> str:
+        """With ``?verbose``: how old what is known of each kind is, and how much is wrong."""
+        if "verbose" not in request.query:
+            return ""
+        ages = "".join(f"{kind:50}{_tell(age)}\n" for kind, age in sorted(self.ages().items()))
+        return f"{ages}problems: {len(self.problems())}\n"
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=self.metrics(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _pauses(self, _: web.Request) -> web.Response:
         return web.json_response(self.pauses())
@@ -118,6 +135,10 @@ def _describe(stream: StreamStatus, served: Snapshot | None) -> dict[str, Any]:
         "resources": len(states),
         "synced": served is not None and _has_all(states, served),
     }
+
+
+def _tell(age: float | None) -> str:
+    return "not read yet" if age is None else f"confirmed {age:.1f} s ago"
 
 
 def _key(stream: StreamStatus) -> ProxyKey:

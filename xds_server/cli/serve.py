@@ -1,5 +1,8 @@
 """``waypost serve``."""
 
+import socket
+import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +13,12 @@ from xds_server.cli.options import mesh_options
 if TYPE_CHECKING:
     from translators.ir.waypoint import Mesh
     from xds_server.serving.server import Addresses
+    from xds_server.sources.kubernetes.login import Login
     from xds_server.sources.source import Source
+    from xds_server.status import StatusWriter
 
+_LEASE = "waypost-status"
+_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _STATE = Path("~/.local/state/waypost/ca").expanduser()
 
 
@@ -29,6 +36,18 @@ _STATE = Path("~/.local/state/waypost/ca").expanduser()
     help="How to reach the cluster; else the pod's service account, or the usual kubeconfig.",
 )
 @click.option("--context", help="The context of the kubeconfig.")
+@click.option(
+    "--status/--no-status",
+    "writes_status",
+    default=True,
+    show_default=True,
+    help="With --kubernetes: write to the objects what became of them.",
+)
+@click.option(
+    "--namespace",
+    envvar="WAYPOST_NAMESPACE",
+    help="Where replicas agree on who writes; else that of this pod, or the root namespace.",
+)
 @click.option(
     "--ca-dir",
     default=_STATE,
@@ -59,6 +78,8 @@ def serve(
     kubernetes: bool,
     kubeconfig: Path | None,
     context: str | None,
+    writes_status: bool,
+    namespace: str | None,
     ca_dir: Path,
     xds_address: str,
     admin_address: str,
@@ -73,18 +94,26 @@ def serve(
     from xds_server.identity.authority import AuthorityError
     from xds_server.identity.peer import InsecureAddress, check_plaintext_address
     from xds_server.serving import log_to_stderr, server
+    from xds_server.sources.source import SourceError
 
     if kubernetes == (manifests is not None):
         raise click.UsageError("give either --manifests DIR or --kubernetes")
     log_to_stderr()
     try:
         check_plaintext_address(xds_address)
-        source = _folder(manifests) if manifests else _cluster(kubeconfig, context)
         settings = server.Settings(ca_dir, xds_address, admin_address, mesh)
-        asyncio.run(server.serve(settings, source, _announce))
+        status: StatusWriter | None = None
+        if manifests is not None:
+            source = _folder(manifests)
+        else:
+            login = _login(kubeconfig, context)
+            source = _cluster(login)
+            if writes_status:
+                status = _status(login, namespace or _own_namespace(mesh.root_namespace))
+        asyncio.run(server.serve(settings, source, _announce, status))
     except InsecureAddress as problem:
         raise click.UsageError(str(problem)) from None
-    except (AuthorityError, OSError, RuntimeError) as problem:
+    except (AuthorityError, SourceError, OSError, RuntimeError) as problem:
         raise click.ClickException(str(problem)) from None
 
 
@@ -94,11 +123,32 @@ def _folder(path: Path) -> "Source":
     return FileSource(path)
 
 
-def _cluster(kubeconfig: Path | None, context: str | None) -> "Source":
+def _cluster(login: "Login") -> "Source":
     from xds_server.sources.kubernetes import KubernetesSource
+
+    return KubernetesSource(login)
+
+
+def _login(kubeconfig: Path | None, context: str | None) -> "Login":
     from xds_server.sources.kubernetes.login import choose_login
 
-    return KubernetesSource(choose_login(kubeconfig, context))
+    return choose_login(kubeconfig, context)
+
+
+def _status(login: "Login", namespace: str) -> "StatusWriter":
+    from xds_server.sources.kubernetes.transport import Transport
+    from xds_server.status import Leader, Objects, StatusWriter
+
+    objects = Objects(Transport(login))
+    identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+    return StatusWriter(objects, Leader(objects, namespace, _LEASE, identity))
+
+
+def _own_namespace(otherwise: str) -> str:
+    """The namespace of the pod that this runs in, if it does."""
+    with suppress(OSError):
+        return _POD_NAMESPACE.read_text().strip()
+    return otherwise
 
 
 def _announce(addresses: "Addresses") -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +13,14 @@ import structlog
 from aiohttp import web
 
 from translators.compiler import Compiler
+from translators.gateway_api import Refusal
 from translators.ir.secret import Certificate, TrustBundle
 from translators.ir.waypoint import Mesh, WaypointName
+from translators.status import ObjectStatus
 from translators.wire import Snapshot
 from translators.world import Change
 from translators.xds.names import ROOTS, SVID
-from xds_server.admin import AdminSite
+from xds_server.admin import AdminSite, Metrics, Readings, Reporting
 from xds_server.ads import AdsServer, AdsService
 from xds_server.identity.authority import Authority
 from xds_server.identity.authority_store import open_authority
@@ -26,9 +28,11 @@ from xds_server.identity.peer import LoopbackAuthenticator, split_address
 from xds_server.identity.rotation import RotatingSvids
 from xds_server.identity.spiffe import SpiffeId
 from xds_server.serving.collector import Collector
+from xds_server.serving.loop_lag import LoopLag
 from xds_server.serving.publisher import Publisher
-from xds_server.snapshots import SnapshotStore
-from xds_server.sources.source import Source, SourceProblem
+from xds_server.snapshots import Observer, SnapshotStore
+from xds_server.sources.source import Source, SourceError, SourceProblem
+from xds_server.status import StatusWriter
 
 _log = structlog.get_logger(__name__)
 
@@ -51,21 +55,34 @@ class Addresses:
     admin: str
 
 
-class Server:
-    """A control plane for the waypoints of one source of objects."""
+class Server(Observer):
+    """A control plane for the waypoints of one source of objects.
 
-    def __init__(self, settings: Settings, source: Source, authority: Authority) -> None:
+    ``status`` writes to the cluster what is to be said about its objects; None where there is no
+    cluster, or nothing is to be written.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        source: Source,
+        authority: Authority,
+        status: StatusWriter | None = None,
+    ) -> None:
         self._settings = settings
         self._authority = authority
         self._compiler = Compiler(settings.mesh)
         self._store = SnapshotStore()
         self._source = source
+        self._status = status
         self._svids = RotatingSvids(authority, _now, self._renewed)
         self._publisher = Publisher(self._compiler, self._store, self._secrets)
         self._ads = AdsService(self._store, LoopbackAuthenticator())
         self._synced = asyncio.Event()
         self._collector = Collector()
+        self._lag = LoopLag()
         self._reported: frozenset[SourceProblem] = frozenset()
+        self._store.observe(self)
 
     async def run(self, started: Callable[[Addresses], None]) -> None:
         """Serve until cancelled. Raises OSError or RuntimeError if an address can't be used.
@@ -85,9 +102,12 @@ class Server:
                     tasks.create_task(self._source.run(self._changed, self._all_read))
                     tasks.create_task(self._publisher.run())
                     tasks.create_task(self._svids.run())
+                    tasks.create_task(self._lag.run())
                     await self._synced.wait()
                     self._collector.settle()
                     await ads.start()
+                    if self._status is not None:
+                        tasks.create_task(self._status.run(self._statuses))
                     started(Addresses(_with_port(self._settings.xds_address, port), admin))
             finally:
                 await ads.stop()
@@ -103,6 +123,8 @@ class Server:
             self._preview,
             self._problems,
             self._collector.figures,
+            self._source.ages,
+            Metrics(self._readings()).page,
         )
         runner = web.AppRunner(site.application(), access_log=None)
         await runner.setup()
@@ -116,6 +138,13 @@ class Server:
     def _changed(self, changes: Sequence[Change]) -> None:
         self._publisher.apply(changes)
         self._report_problems()
+        if self._status is not None:
+            self._status.wake()
+
+    def rejections_changed(self, waypoint: WaypointName) -> None:
+        """What the waypoint's Envoys refuse is another: its users are told."""
+        if self._status is not None:
+            self._status.wake()
 
     def _all_read(self) -> None:
         self._report_problems()
@@ -148,18 +177,63 @@ class Server:
             return None
         return self._compiler.edition(waypoint).snapshot
 
+    def _refusals(self) -> list[Refusal]:
+        """What Envoys refuse at present."""
+        return [
+            Refusal(waypoint, rejection.key.name, rejection.message, rejection.origins)
+            for waypoint in {key.waypoint: None for key in self._store.attached()}
+            for rejection in self._store.rejections(waypoint)
+        ]
+
+    def _statuses(self) -> Iterable[ObjectStatus]:
+        return self._compiler.statuses(lambda _condition: "", self._refusals())
+
     def _problems(self) -> list[Mapping[str, Any]]:
-        return [{"file": problem.file, "problem": str(problem)} for problem in self._reported]
+        """What is wrong: with objects and the way to them, with proxies, with writing status."""
+        found = [{"file": one.file, "problem": str(one)} for one in self._source.problems()]
+        refused = [
+            {
+                "waypoint": str(refusal.waypoint),
+                "objects": [str(origin) for origin in refusal.origins],
+                "problem": f"{refusal.resource} is refused: {refusal.message}",
+            }
+            for refusal in self._refusals()
+        ]
+        unwritten = self._status.problems() if self._status else []
+        return [*found, *refused, *({"problem": one} for one in unwritten)]
+
+    def _readings(self) -> Readings:
+        return Readings(
+            self._store,
+            self._ads.counters,
+            self._compiler.counts,
+            self._source.ages,
+            lambda: len(self._problems()),
+            lambda: self._lag.seconds,
+            lambda: min(root.not_valid_after_utc for root in self._authority.roots).timestamp(),
+            self._reporting,
+        )
+
+    def _reporting(self) -> Reporting | None:
+        if self._status is None:
+            return None
+        status = self._status
+        return Reporting(status.leader.leads, status.writes, status.refusals, status.waiting)
 
 
-async def serve(settings: Settings, source: Source, started: Callable[[Addresses], None]) -> None:
+async def serve(
+    settings: Settings,
+    source: Source,
+    started: Callable[[Addresses], None],
+    status: StatusWriter | None = None,
+) -> None:
     """Run a server until SIGTERM or SIGINT.
 
     Raises AuthorityError if the CA can't be used, InsecureAddress, OSError or RuntimeError if an
-    address can't.
+    address can't, and SourceError if the source can't be used at all.
     """
     authority = open_authority(settings.ca_dir, _now())
-    server = asyncio.ensure_future(Server(settings, source, authority).run(started))
+    server = asyncio.ensure_future(Server(settings, source, authority, status).run(started))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.cancel)
@@ -167,6 +241,11 @@ async def serve(settings: Settings, source: Source, started: Callable[[Addresses
         await server
     except asyncio.CancelledError:
         _log.info("stopped")
+    except ExceptionGroup as group:
+        unusable = group.subgroup(SourceError)
+        if unusable is None:
+            raise
+        raise unusable.exceptions[0] from None
 
 
 def _now() -> datetime:

@@ -6,7 +6,7 @@ so renamed files, swapped links, new subfolders and lost notifications need no c
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 
@@ -41,6 +41,10 @@ class FileSource:
     def problems(self) -> Sequence[SourceProblem]:
         """What is wrong at present, in the order of files and lines."""
         return self._problems
+
+    def ages(self) -> Mapping[str, float | None]:
+        """None: whatever changes on the disk is told at once."""
+        return {}
 
     async def run(self, sink: Sink, synced: Callable[[], None]) -> None:
         """Feed the sink until cancelled; see ``Source.run``."""

@@ -1,6 +1,6 @@
 """What all sources have in common."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,6 +36,10 @@ class SourceProblem:
         return f"{place}:{owner}{field} {self.reason}. {self.fix}".rstrip()
 
 
+class SourceError(Exception):
+    """A source can't be used at all."""
+
+
 class Source(Protocol):
     """Objects that come from elsewhere and change there."""
 
@@ -45,10 +49,17 @@ class Source(Protocol):
         First all objects there are, in one or more batches, then ``synced`` once, then every
         change. Both are called in the event loop. An object equal to the one before may come
         again; the last good version of an object that went bad stays. A batch is empty if only
-        ``problems`` has another answer now.
+        ``problems`` has another answer now. May raise ``SourceError`` at its start.
         """
         ...
 
     def problems(self) -> Sequence[SourceProblem]:
         """What is wrong at present, in the order of files and lines."""
+        ...
+
+    def ages(self) -> Mapping[str, float | None]:
+        """Seconds since each part of what was given was last known to be up to date.
+
+        None for a part that was never read; a source that always knows names no parts.
+        """
         ...

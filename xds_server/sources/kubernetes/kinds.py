@@ -52,8 +52,15 @@ class Resource:
 
     def path(self, version: str) -> str:
         """The URL path of all its objects in the cluster."""
-        root = f"/apis/{self.group}" if self.group else "/api"
-        return f"{root}/{version}/{self.plural}"
+        return f"{self._root(version)}/{self.plural}"
+
+    def object_path(self, version: str, namespace: str, name: str) -> str:
+        """The URL path of one object; ``namespace`` is empty for cluster-scoped kinds."""
+        home = f"/namespaces/{namespace}" if namespace else ""
+        return f"{self._root(version)}{home}/{self.plural}/{name}"
+
+    def _root(self, version: str) -> str:
+        return f"/apis/{self.group}/{version}" if self.group else f"/api/{version}"
 
 
 RESOURCES: tuple[Resource, ...] = tuple(

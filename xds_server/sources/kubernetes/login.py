@@ -11,11 +11,13 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 from yaml import YAMLError
 
+from xds_server.sources.source import SourceError
+
 Login = Callable[[], Awaitable[ApiClient]]
 """Makes a client with the credentials of this moment. Raises ``LoginError``."""
 
 
-class LoginError(Exception):
+class LoginError(SourceError):
     """The credentials can't be used."""
 
 

@@ -1,9 +1,10 @@
-"""Reading from the API server: raw bytes through the client of the ``kubernetes`` package."""
+"""Talking to the API server: raw bytes through the client of the ``kubernetes`` package."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -28,6 +29,14 @@ class TransportError(Exception):
 
 class SilenceError(TransportError):
     """Nothing came for too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a request carries: a value that can be written as JSON, under this content type."""
+
+    value: Mapping[str, Any]
+    content_type: str = "application/json"
 
 
 class Response:
@@ -99,9 +108,17 @@ class Transport:
         self, path: str, query: Mapping[str, str], within: float
     ) -> AsyncIterator[Response]:
         """Ask for a path; the answer must begin ``within`` so long. Raises ``TransportError``."""
+        async with self.send("GET", path, query, None, within) as response:
+            yield response
+
+    @asynccontextmanager
+    async def send(
+        self, method: str, path: str, query: Mapping[str, str], body: Body | None, within: float
+    ) -> AsyncIterator[Response]:
+        """The same with any method and, if it takes one, a body."""
         try:
             async with _translated(within):
-                raw = await self._request(path, query)
+                raw = await self._request(method, path, query, body)
         except TransportError:
             self.is_down = True
             raise
@@ -117,17 +134,23 @@ class Transport:
             self._recovered.clear()  # not for those who will
         self.is_down = status >= 500
 
-    async def _request(self, path: str, query: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _request(
+        self, method: str, path: str, query: Mapping[str, str], body: Body | None
+    ) -> aiohttp.ClientResponse:
         client = await self.log_in()
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if body is not None:
+            headers["Content-Type"] = body.content_type
         method, url, headers, *_ = await client.param_serialize(
-            "GET",
+            method,
             path,
             query_params=list(query.items()),
-            header_params={"Accept": "application/json", "Accept-Encoding": "identity"},
+            header_params=headers,
             auth_settings=["BearerToken"],
         )
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
-        answer = await client.call_api(method, url, headers, _request_timeout=timeout)
+        content = None if body is None else body.value
+        answer = await client.call_api(method, url, headers, content, _request_timeout=timeout)
         raw: aiohttp.ClientResponse = answer.response
         return raw
 

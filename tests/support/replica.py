@@ -1,0 +1,85 @@
+"""A replica of the control plane on a cluster, in the test's event loop; it writes status."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.support.controlplane import eventually, settings
+from tests.support.following import IMPATIENT
+from tests.support.kubeapi import KubeApi
+from xds_server.identity.authority import Authority
+from xds_server.serving.server import Addresses, Server
+from xds_server.sources.kubernetes import KubernetesSource
+from xds_server.sources.kubernetes.login import choose_login
+from xds_server.sources.kubernetes.transport import Transport
+from xds_server.status import Leader, Objects, StatusWriter, Terms
+
+QUICK = Terms(duration=1.0, deadline=0.6, retry=0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """``running`` ends only if it is stopped or killed."""
+
+    server: Server
+    writer: StatusWriter
+    addresses: Addresses
+    running: "asyncio.Task[None]"
+
+    @property
+    def leads(self) -> bool:
+        return self.writer.leader.leads
+
+    async def settled(self) -> None:
+        """Wait until everything that is to be said has been written."""
+        await eventually(lambda: self.leads and self._is_quiet(), "quiet")
+
+    def _is_quiet(self) -> bool:
+        said = {each.subject.key for each in self.server._statuses()}
+        return (
+            not self.writer._changed.is_set()
+            and not self.writer.waiting
+            and self.writer._written.keys() == said
+        )
+
+    async def page(self, path: str) -> tuple[int, str]:
+        """A page of the admin port."""
+        url = f"http://{self.addresses.admin}{path}"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            return answer.status, await answer.text()
+
+    def kill(self) -> None:
+        """Stop it as a crash does: the lease is not given back."""
+        self.writer.leader._election.lose()
+        self.running.cancel()
+
+
+@asynccontextmanager
+async def replica(
+    api: KubeApi, folder: Path, authority: Authority, name: str = "a", terms: Terms = QUICK
+) -> AsyncIterator[Replica]:
+    """A replica that has started; ``name`` is its identity."""
+    login = choose_login(api.write_kubeconfig(folder / f"kubeconfig-{name}"))
+    objects = Objects(Transport(login))
+    writer = StatusWriter(objects, Leader(objects, "default", "waypost-status", name, terms))
+    source = KubernetesSource(login, patience=IMPATIENT)
+    server = Server(settings(folder / name), source, authority, writer)
+    started: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
+    running = asyncio.create_task(server.run(started.set_result))
+    try:
+        async with asyncio.timeout(15):
+            await asyncio.wait({running, started}, return_when=asyncio.FIRST_COMPLETED)
+        yield Replica(server, writer, started.result(), running)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def conditions(entry: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Status and reason by type."""
+    return {one["type"]: (one["status"], one["reason"]) for one in entry.get("conditions", ())}

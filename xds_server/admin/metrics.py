@@ -1,0 +1,180 @@
+"""Metrics for Prometheus: Istio's names where the meaning is the same, ours beside them.
+
+Nothing is counted here: all figures are read at the moment of a scrape from those who keep them.
+No label holds the name of an object, so the number of series doesn't depend on the cluster.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from translators.wire import TypeUrl
+from xds_server.ads import AdsCounters
+from xds_server.snapshots import SnapshotStore
+
+_SHORT = {
+    TypeUrl.CLUSTER: "cds",
+    TypeUrl.ENDPOINT: "eds",
+    TypeUrl.LISTENER: "lds",
+    TypeUrl.ROUTE: "rds",
+    TypeUrl.SECRET: "sds",
+    TypeUrl.EXTENSION: "ecds",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """The status writer's figures. ``refusals`` are writes that failed, and are tried again."""
+
+    leads: bool
+    writes: int
+    refusals: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Where the figures are read.
+
+    ``objects`` are counts by kind; ``ages`` are seconds since each kind was last known to be up
+    to date, None for never; ``problems`` is how many there are; ``loop_lag`` is how late, in
+    seconds, the event loop last came to a timer; ``root_expiry`` is a Unix time; ``reporting`` is
+    None where no status is written.
+    """
+
+    store: SnapshotStore
+    counters: AdsCounters
+    objects: Callable[[], Mapping[str, int]]
+    ages: Callable[[], Mapping[str, float | None]]
+    problems: Callable[[], int]
+    loop_lag: Callable[[], float]
+    root_expiry: Callable[[], float]
+    reporting: Callable[[], Reporting | None]
+
+
+class Metrics(Collector):
+    """The page ``/metrics``."""
+
+    def __init__(self, readings: Readings) -> None:
+        self._readings = readings
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def page(self) -> bytes:
+        """All figures as of now, in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """All figures as of now."""
+        yield from self._streams()
+        yield from self._content()
+        yield from self._input()
+        yield from self._status()
+
+    def _streams(self) -> Iterator[Metric]:
+        counters = self._readings.counters
+        yield _gauge("pilot_xds", "Proxies that are connected.", counters.streams_open)
+        pushes, rejects = (
+            CounterMetricFamily("pilot_xds_pushes", "Responses sent.", labels=["type"]),
+            CounterMetricFamily(
+                "pilot_total_xds_rejects", "Responses that proxies refused.", labels=["type"]
+            ),
+        )
+        sent = CounterMetricFamily(
+            "waypost_sent_bytes", "Bytes of resources sent.", labels=["type"]
+        )
+        for family, counts in (
+            (pushes, counters.responses),
+            (rejects, counters.rejections),
+            (sent, counters.resource_bytes),
+        ):
+            for type_url, name in _SHORT.items():
+                family.add_metric([name], counts[type_url])
+            yield family
+        yield _counter("waypost_streams", "Streams that were opened.", counters.streams_opened)
+        yield _counter(
+            "waypost_refused_streams", "Streams that were not let in.", counters.streams_refused
+        )
+        yield _counter(
+            "waypost_dropped_slow_clients",
+            "Streams that were ended because the proxy did not read.",
+            counters.slow_clients_dropped,
+        )
+
+    def _content(self) -> Iterator[Metric]:
+        """What is served, to all waypoints together, each waypoint's address once."""
+        store, numbers, sizes = self._readings.store, Counter[TypeUrl](), Counter[TypeUrl]()
+        attached = store.attached()
+        for snapshot in filter(None, map(store.served, attached)):
+            for type_url, named in snapshot.resources.items():
+                numbers[type_url] += len(named)
+                sizes[type_url] += sum(len(each.body) for each in named.values())
+        for name, help_text, counts in (
+            ("waypost_resources", "Resources that are served.", numbers),
+            ("waypost_resource_bytes", "Bytes of the resources that are served.", sizes),
+        ):
+            family = GaugeMetricFamily(name, help_text, labels=["type"])
+            for type_url, short in _SHORT.items():
+                family.add_metric([short], counts[type_url])
+            yield family
+        waypoints = {key.waypoint for key in attached}
+        yield _gauge("waypost_waypoints", "Waypoints with a proxy connected.", len(waypoints))
+        yield _gauge(
+            "waypost_quarantined_resources",
+            "Resources whose content a proxy refused, so that an older one is served.",
+            sum(len(store.rejections(waypoint)) for waypoint in waypoints),
+        )
+
+    def _input(self) -> Iterator[Metric]:
+        readings = self._readings
+        objects = readings.objects()
+        yield _gauge("pilot_services", "Services that are known.", objects.get("Service", 0))
+        known = GaugeMetricFamily("waypost_objects", "Objects that are known.", labels=["kind"])
+        for kind, number in sorted(objects.items()):
+            known.add_metric([kind], number)
+        yield known
+        ages = GaugeMetricFamily(
+            "waypost_watch_age_seconds",
+            "Time since what is known of a kind was last confirmed.",
+            labels=["kind"],
+        )
+        for kind, age in sorted(readings.ages().items()):
+            if age is not None:
+                ages.add_metric([kind], age)
+        yield ages
+        yield _gauge("waypost_problems", "Entries of the page /problems.", readings.problems())
+        yield _gauge(
+            "waypost_loop_lag_seconds",
+            "How late the event loop last came to a timer.",
+            readings.loop_lag(),
+        )
+        yield _gauge(
+            "citadel_server_root_cert_expiry_timestamp",
+            "When the first of the CA's roots expires, as a Unix time.",
+            readings.root_expiry(),
+        )
+
+    def _status(self) -> Iterator[Metric]:
+        reporting = self._readings.reporting()
+        if reporting is None:
+            return
+        yield _gauge("waypost_leader", "1 if this replica writes status.", float(reporting.leads))
+        yield _counter("waypost_status_writes", "Statuses written.", reporting.writes)
+        yield _counter(
+            "waypost_status_failures", "Writes of a status that failed.", reporting.refusals
+        )
+        yield _gauge(
+            "waypost_status_waiting", "Objects that wait for their status.", reporting.waiting
+        )
+
+
+def _gauge(name: str, help_text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, help_text, value=value)
+
+
+def _counter(name: str, help_text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, help_text, value=value)
