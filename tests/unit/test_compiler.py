@@ -1,6 +1,7 @@
 """One change costs one change: which resources are made again, and that nothing else is."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from benchmarks import worlds
 from translators.compiler import Compiler
 from translators.ir.waypoint import Mesh, WaypointName
+from translators.resources.httproute import HttpBackend, HttpRule
 from translators.resources.metadata import KubernetesObject
 from translators.wire import Resource, ResourceKey
 from translators.world import Change
@@ -140,3 +142,36 @@ def test_incremental_result_equals_a_full_one(edits):
     whole.apply(put(state.values()))
     assert dict(incremental.resources(FIRST)) == dict(whole.resources(FIRST))
     assert incremental.conditions() == whole.conditions()
+
+
+def test_an_edition_says_what_is_new_in_it(compiler: Compiler):
+    before = compiler.edition(FIRST)
+    assert compiler.edition(FIRST) is before
+    compiler.apply(put([worlds.route("ns-0", 3, 2, prefix="other"), worlds.policy("ns-0", 1, "x")]))
+    after = compiler.edition(FIRST)
+    assert after.number == before.number + 1
+    assert {key.name for key in after.changed} == {
+        f"inbound-vip|80|{WEB}",
+        "inbound-vip|80|http|svc-1.ns-0.svc.cluster.local",
+    }
+    for key in {one.key for one in before.snapshot.all()} - after.changed:
+        assert after.snapshot.get(key) is before.snapshot.get(key)
+
+
+def test_what_is_gone_is_new_in_an_edition_too(compiler: Compiler):
+    compiler.apply([Change(worlds.service("ns-0", 0, 3).key, None)])
+    edition = compiler.edition(FIRST)
+    gone = {key for key in edition.changed if edition.snapshot.get(key) is None}
+    assert {key.name for key in gone} == {f"inbound-vip|80|{WEB}"}
+
+
+def test_a_route_that_brings_a_cluster_along_is_no_change_in_place(compiler: Compiler):
+    """Its endpoints must be sent as well, so the waypoint is put together again."""
+    backend = replace(worlds.route("ns-0", 3, 1).rules[0].backends[0].ref, namespace="ns-1")
+    rules = (HttpRule(backends=(HttpBackend(backend),)),)
+    grant = worlds.route("ns-0", 3, 1)
+    compiler.apply(put([replace(grant, rules=rules)]))
+    incremental = dict(compiler.resources(FIRST))
+    whole = Compiler(Mesh())
+    whole.apply(put(compiler._world.objects()))
+    assert incremental == dict(whole.resources(FIRST))

@@ -14,7 +14,7 @@ from betterproto2 import PACKED_TYPES, TYPE_MESSAGE, FieldMetadata, Message
 
 from translators.wire.scalar import PAYLOADS, Payload, WireType, delimit, tag
 from translators.wire.schema import member_class, proto_fields
-from translators.wire.sharing import encoded_parts
+from translators.wire.sharing import shared_parts
 
 
 def encode(message: Message) -> bytes:
@@ -177,12 +177,12 @@ def _message_writer(message_class: type[Message], name: str, number: int) -> Pay
                 f"{message_class.__name__}.{name} takes {expected.__name__}, "
                 f"not {type(value).__name__}"
             )
-        known = encoded_parts.get(id(value))
-        if known is None:
+        part = shared_parts.get(id(value))
+        if part is None:
             return prefix + delimit(_join(layouts, value))
-        if not known:
-            known = encoded_parts[id(value)] = delimit(_join(layouts, value))
-        return prefix + known
+        if not part.delimited:
+            part.delimited = delimit(_join(layouts, value))
+        return prefix + part.delimited
 
     return write
 

@@ -8,6 +8,7 @@ identity and writes the bytes that it wrote the first time.
 """
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -20,8 +21,20 @@ _Part = TypeVar("_Part", bound=Message)
 
 _LIMIT = 4096
 
-encoded_parts: dict[int, bytes] = {}
-"""The bytes of shared parts by the identity of the message, which its builder keeps alive."""
+
+@dataclass(slots=True)
+class SharedPart:
+    """A shared message and its bytes with their length before them; empty until it is encoded.
+
+    It holds the message, so that no other one can come to have the same identity.
+    """
+
+    message: Message
+    delimited: bytes = b""
+
+
+shared_parts: dict[int, SharedPart] = {}
+"""All shared parts by the identity of the message."""
 
 
 def shared(build: Callable[_Arguments, _Part]) -> Callable[_Arguments, _Part]:
@@ -41,10 +54,10 @@ def shared(build: Callable[_Arguments, _Part]) -> Callable[_Arguments, _Part]:
             return known[key]
         if len(known) >= _LIMIT:
             for message in known.values():
-                encoded_parts.pop(id(message), None)
+                del shared_parts[id(message)]
             known.clear()
         made = known[key] = build(*args, **kwargs)
-        encoded_parts[id(made)] = b""
+        shared_parts[id(made)] = SharedPart(made)
         return made
 
     return part
