@@ -30,15 +30,21 @@ class Providers:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def providers(mesh: Mesh, net: LoopbackNet) -> AsyncIterator[Providers]:
+async def servers(net: LoopbackNet) -> AsyncIterator[Providers]:
     ip = net.ip(130)
     made = Providers(GrpcProvider(ip, GRPC_PORT), HttpProvider(ip, HTTP_PORT))
-    await mesh.put("consent", *consent_manifests(ip))
     await made.grpc.start()
     await made.http.start()
     yield made
     await made.grpc.stop()
     await made.http.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def providers(mesh: Mesh, net: LoopbackNet, servers: Providers) -> Providers:
+    """The providers, and the service that they are."""
+    await mesh.put("consent", *consent_manifests(net.ip(130)))
+    return servers
 
 
 def custom(service: str, provider: str, *rules: Manifest) -> Manifest:
@@ -106,6 +112,21 @@ async def test_all_providers_must_consent(mesh: Mesh, providers: Providers) -> N
     assert len(providers.http.questions) == asked + 1
     for name, status in (("grpc", 402), ("http", 403)):
         assert (await mesh.get(web.http, "/", [("x-refuse", name)])).status == status
+
+
+async def test_bodies_go_on_after_consent_and_are_shown_if_that_is_configured(
+    mesh: Mesh, providers: Providers
+) -> None:
+    plain, shown = mesh.offer("custom-body"), mesh.offer("custom-shown")
+    policies = [custom("custom-body", "grpc"), custom("custom-shown", "reader")]
+    await mesh.put("custom-body", plain.manifest, shown.manifest, *policies)
+    body = b"x" * 200_000
+    for web, seen in ((plain, 0), (shown, 1000)):
+        answer = await mesh.get(web.http, "/", method="POST", body=body)
+        assert (answer.status, answer.json()["body_bytes"]) == (200, len(body))
+        assert len(providers.grpc.questions[-1].body) == seen
+        refuse = [("x-refuse", "grpc")]
+        assert (await mesh.get(web.http, "/", refuse, method="POST", body=body)).status == 402
 
 
 @pytest.mark.parametrize(

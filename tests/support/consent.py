@@ -21,7 +21,7 @@ from envoy_data_plane.envoy.type.v3 import HttpStatus, StatusCode
 from envoy_data_plane.google.rpc import Status
 
 from tests.support.manifests import Manifest, pod, service
-from translators.ir.external_authorization import AuthzProvider, CheckProtocol
+from translators.ir.external_authorization import AuthzProvider, CheckProtocol, RequestBody
 
 GRPC_PORT, HTTP_PORT, DEAD_PORT = 9191, 9192, 9193
 _HOST = "consent.demo.svc.cluster.local"
@@ -42,6 +42,7 @@ PROVIDERS = (
         headers_upstream_on_allow=("x-user",),
         headers_downstream_on_deny=("location",),
     ),
+    replace(_GRPC, name="reader", body=RequestBody(max_bytes=1000, partial=True)),
     _DEAD,
     replace(_DEAD, name="dead-open", fail_open=True),
     replace(_DEAD, name="lost", host="missing.demo.svc.cluster.local"),
@@ -70,6 +71,7 @@ class Question:
     headers: Mapping[str, str]
     client: str
     principal: str = ""
+    body: str = ""
     claims: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -112,6 +114,7 @@ class GrpcProvider:
                 headers=http.headers,
                 client=metadata.get("x-waypost-client-principal", ""),
                 principal=attributes.source.principal if attributes.source else "",
+                body=http.body,
                 claims=tokens.to_dict() if tokens else {},
             )
         )
