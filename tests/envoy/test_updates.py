@@ -1,6 +1,7 @@
 """What a change does to the connections of others: nothing."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from functools import partial
 
 import pytest
@@ -10,7 +11,17 @@ from tests.support.envoyproc import EnvoyProcess
 from tests.support.http1 import Head, http1_request, read_body, read_head, send_request
 from tests.support.http2 import Http2Connection, http2_request
 from tests.support.load import Load, Sample
-from tests.support.manifests import DECLARED, allows, backend, path, policy, route, rule
+from tests.support.manifests import (
+    DECLARED,
+    HTTP,
+    allows,
+    backend,
+    path,
+    policy,
+    route,
+    route_of,
+    rule,
+)
 from tests.support.mesh import DRAIN_S, Mesh
 from tests.support.stream import ByteStream
 
@@ -132,3 +143,19 @@ async def test_a_renewed_certificate_closes_no_connection(mesh: Mesh) -> None:
 async def _serials(envoy: EnvoyProcess) -> set[str]:
     certificates = (await envoy.certs())["certificates"]
     return {chain["serial_number"] for one in certificates for chain in one["cert_chain"][:1]}
+
+
+async def test_a_tcp_route_counts_for_new_connections_while_old_ones_stay(mesh: Mesh) -> None:
+    ports = (("tcp", 90, HTTP),)  # HTTP, so that a pod can tell who it is; the proxy sees bytes
+    old, new = mesh.offer("tcp-old", ports=ports), mesh.offer("tcp-new", {"pod": "v2"}, ports)
+    await mesh.put("tcp-moved", old.manifest, new.manifest)
+    async with AsyncExitStack() as stack:
+        for name, version in (("tcp-old", "v1"), ("tcp-new", "v2"), ("tcp-old", "v1")):
+            chosen = rule(to=[backend(name, port=90)])
+            parent = {"port": 90}
+            moved = route_of("TCPRoute", "tcp-moved", "demo", "tcp-old", chosen, parent=parent)
+            await mesh.put("tcp-moved-route", moved)
+            for _ in range(10):
+                tunnel = await stack.enter_async_context(await mesh.tunnel(old.tcp))
+                answer = await http1_request(tunnel, "GET", "/")
+                assert answer.header("x-echo-version") == version

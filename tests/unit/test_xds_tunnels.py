@@ -27,10 +27,14 @@ def steered(route: dict[str, Any]) -> list[tuple[str, int, str]]:
     """Where the shares of a route go to, how many, and what the chain there forwards them to."""
     found = []
     for choice in route["route"]["weightedClusters"]["clusters"]:
-        (state,) = choice["typedPerFilterConfig"]["connect_destination"]["onRequestHeaders"]
-        assert state["objectKey"] == "envoy.tcp_proxy.cluster"
-        assert state["sharedWithUpstream"] == "ONCE"
-        text = state["formatString"]["textFormatSource"]["inlineString"]
+        states = choice["typedPerFilterConfig"]["connect_destination"]["onRequestHeaders"]
+        # The second one can be hashed: without it Envoy mixes up pooled connections.
+        assert [(state["objectKey"], state.get("factoryKey")) for state in states] == [
+            ("envoy.tcp_proxy.cluster", None),
+            ("waypost.tcp_destination", "envoy.hashable_string"),
+        ]
+        assert {state["sharedWithUpstream"] for state in states} == {"ONCE"}
+        (text,) = {state["formatString"]["textFormatSource"]["inlineString"] for state in states}
         found.append((choice["name"], choice["weight"], text))
     return found
 

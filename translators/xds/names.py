@@ -54,6 +54,9 @@ REMOTE_ADDRESS: Final = "envoy.filters.listener.original_dst.remote_ip"
 ORIGINAL_DST_METADATA: Final = "envoy.filters.listener.original_dst"
 """Endpoint metadata: where a tunnel leads, under ``local``. Envoy's own key."""
 
+TCP_DESTINATION: Final = "waypost.tcp_destination"
+"""Filter state: the cluster that a TCPRoute chose for a connection."""
+
 HBONE_METADATA: Final = "waypost.hbone"
 """Endpoint metadata: the SPIFFE ID that the far end of a tunnel must show, under ``san``."""
 

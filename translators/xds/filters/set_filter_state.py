@@ -19,6 +19,7 @@ from translators.xds.names import (
     LOCAL_PRINCIPAL,
     PEER_PRINCIPAL,
     REMOTE_ADDRESS,
+    TCP_DESTINATION,
 )
 
 CONNECT_DESTINATION = "connect_destination"
@@ -55,8 +56,10 @@ def inert_destination() -> HttpConfig:
 
 def armed_destination(cluster: str) -> dict[str, Any]:
     """On a CONNECT: the cluster that the TCP chain behind forwards to, instead of its own."""
-    config = HttpConfig(on_request_headers=[_shared(_TCP_CLUSTER, cluster.replace("%", "%%"))])
-    return {CONNECT_DESTINATION: pack(config)}
+    text = cluster.replace("%", "%%")
+    # The object that the proxy reads can't be hashed; its twin keeps the pools apart.
+    states = [_shared(_TCP_CLUSTER, text), _shared(TCP_DESTINATION, text, _HASHABLE)]
+    return {CONNECT_DESTINATION: pack(HttpConfig(on_request_headers=states))}
 
 
 def same_connection() -> Filter:
