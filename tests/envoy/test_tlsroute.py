@@ -22,9 +22,9 @@ PORTS = (("tls", 443, TLS_PORT), ("tcp", 90, TLS_PORT))
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module", autouse=True)
-async def tls_pods(mesh: Mesh) -> AsyncIterator[None]:
+async def tls_pods(standing_mesh: Mesh) -> AsyncIterator[None]:
     """On the pods v1 and v2 a server that tells its version to whoever speaks TLS."""
-    svid = mesh.certs.svid(mesh.home, "server")
+    svid = standing_mesh.certs.svid(standing_mesh.home, "server")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(svid.chain, svid.key)
 
@@ -38,7 +38,7 @@ async def tls_pods(mesh: Mesh) -> AsyncIterator[None]:
         stack.callback(server.close)
 
     async with AsyncExitStack() as stack:
-        for pod in (mesh.pods.v1, mesh.pods.v2):
+        for pod in (standing_mesh.pods.v1, standing_mesh.pods.v2):
             await serve(stack, pod.ip, pod.version)
         yield
 

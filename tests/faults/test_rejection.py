@@ -69,7 +69,7 @@ CASES: Mapping[ResourceKey, Damage] = {
 
 @pytest.fixture(scope="module")
 def pods(net: LoopbackNet, fleet: EchoFleet) -> Iterator[Pods]:
-    echoes = start_pods(fleet, net, 161)
+    echoes = start_pods(fleet, net, 181)
     yield echoes
     for app in echoes:
         fleet.remove(app.ip)
@@ -93,7 +93,7 @@ async def test_refused_healed_and_gone_with_a_restart(
         )
         stack.push_async_callback(server.aclose)
         mesh = await stack.enter_async_context(
-            waypoint(HOME, net.ip(170), plane, tmp_path, pods, certs, manifests, net.ip(171))
+            waypoint(HOME, net.ip(188), plane, tmp_path, pods, certs, manifests, net.ip(189))
         )
         web = Offer("web", "10.98.0.1", service("web", HOME, "10.98.0.1", PLAIN, DECLARED))
         other = Offer("other", "10.98.0.2", service("other", HOME, "10.98.0.2", PLAIN, DECLARED))

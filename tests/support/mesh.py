@@ -5,7 +5,7 @@ Every test offers a service of its own at a virtual IP of its own, so that one m
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.support.certs import CertFolder
 from tests.support.controlplane import ControlPlane
 from tests.support.envoyproc import EnvoyProcess
 from tests.support.fleet import EchoFleet
-from tests.support.hbone import HboneConnection, Tunnel
+from tests.support.hbone import ConnectRefusedError, HboneConnection, Tunnel
 from tests.support.http1 import http1_request
 from tests.support.http2 import Http2Connection
 from tests.support.loopback import LoopbackNet
@@ -44,6 +44,8 @@ from xds_server.demo.ztunnel import Address, Pod, SvidFiles, Waypoint, ztunnel_b
 
 DRAIN_S = 2
 """How long a waypoint lets a connection of a changed listener live: a test can wait for it."""
+
+_NOWHERE = Address("10.99.99.99", 1)
 
 _vips = (f"10.96.{high}.{low}" for high in count() for low in range(1, 255))
 
@@ -180,6 +182,7 @@ class Mesh:
     pods: Pods
     certs: CertFolder
     clients: Clients
+    _written: dict[str, set[ObjectKey]] = field(default_factory=dict)
 
     @property
     def name(self) -> WaypointName:
@@ -206,13 +209,31 @@ class Mesh:
 
     async def put(self, name: str, *manifests: Manifest) -> None:
         """Write the file and return when the waypoint obeys it."""
+        before = self._written.get(name, set())
+        self._written[name] = set(map(key_of, manifests))
         self.folder.put(name, *manifests)
-        await self.plane.until_obeyed(manifests)
+        await self.plane.until_obeyed(manifests, before.difference(*self._written.values()))
+        await self._round_trip()
 
     async def remove(self, name: str, *manifests: Manifest) -> None:
         """Remove the file, in which these were, and return when the waypoint obeys."""
+        self._written.pop(name)
         self.folder.remove(name)
         await self.plane.until_obeyed(gone=map(key_of, manifests))
+        await self._round_trip()
+
+    async def clear(self) -> None:
+        """Remove every file that was put, so that the next test finds a small waypoint."""
+        gone = set().union(*self._written.values())
+        for name in self._written:
+            self.folder.remove(name)
+        self._written.clear()
+        await self.plane.until_obeyed(gone=gone)
+
+    async def _round_trip(self) -> None:
+        """Let the worker of the Envoy turn once: its main thread acknowledges before it has."""
+        with suppress(ConnectRefusedError):
+            await self.tunnel(_NOWHERE)
 
     async def tunnel(self, to: Address, caller: SvidFiles | None = None) -> Tunnel:
         """A tunnel of ``friend`` or another caller. Raises ConnectRefusedError."""
