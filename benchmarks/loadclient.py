@@ -12,6 +12,7 @@ The parent writes one JSON command a line and reads one JSON answer a line:
 import asyncio
 import gc
 import json
+import os
 import sys
 import time
 from typing import Any
@@ -105,6 +106,7 @@ class Fleet:
 
 async def _main(address: str, variant: str) -> None:
     gc.set_threshold(100_000, 50, 1000)
+    watching = asyncio.create_task(_end_with(os.getppid()))
     fleet = Fleet(address, variant)
     reader = asyncio.StreamReader(limit=1 << 24)
     loop = asyncio.get_running_loop()
@@ -112,7 +114,15 @@ async def _main(address: str, variant: str) -> None:
     while line := await reader.readline():
         answer = await fleet.obey(json.loads(line))
         print(json.dumps(answer), flush=True)
+    watching.cancel()
     await fleet.obey({"do": "drop"})
+
+
+async def _end_with(parent: int) -> None:
+    """End with the parent, even while waiting for a server that went with it."""
+    while os.getppid() == parent:  # noqa: ASYNC110  nothing tells
+        await asyncio.sleep(1)
+    os._exit(1)
 
 
 class LoadClient:

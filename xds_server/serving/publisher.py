@@ -48,6 +48,7 @@ class Publisher(Observer):
         self._new: dict[ProxyKey, None] = {}
         self._stale: dict[ProxyKey, None] = {}
         self._wake = asyncio.Event()
+        self._until = 0.0
         store.observe(self)
 
     def attached(self, key: ProxyKey) -> None:
@@ -84,8 +85,10 @@ class Publisher(Observer):
         while True:
             await self._wake.wait()
             self._wake.clear()
+            self._until = time.perf_counter() + _SLICE
             while queue := self._new or self._stale:
                 await self._publish(next(iter(queue)))
+                await self._breathe()
 
     async def _publish(self, key: ProxyKey) -> None:
         await self._prepare(key.waypoint)
@@ -103,11 +106,14 @@ class Publisher(Observer):
 
     async def _prepare(self, waypoint: WaypointName) -> None:
         """Do the costly part in slices; what the world changes meanwhile is done again."""
-        until = time.perf_counter() + _SLICE
         for _ in self._compiler.steps(waypoint):
-            if time.perf_counter() > until:
-                await asyncio.sleep(0)
-                until = time.perf_counter() + _SLICE
+            await self._breathe()
+
+    async def _breathe(self) -> None:
+        """Let everybody else run if this turn has taken its share; be it of many small works."""
+        if time.perf_counter() > self._until:
+            await asyncio.sleep(0)
+            self._until = time.perf_counter() + _SLICE
 
     def _compose(self, key: ProxyKey, before: _Published | None) -> _Published:
         """All that one Envoy gets: the waypoint's resources, its own listener, its secrets."""
