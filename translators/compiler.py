@@ -18,8 +18,9 @@ from translators.ir.endpoint import EndpointSet
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.memo import Memo
 from translators.resources.authorizationpolicy import AuthorizationPolicy
-from translators.resources.core import Service
-from translators.resources.gateway import Gateway
+from translators.resources.core import Pod, Service
+from translators.resources.endpointslice import EndpointSlice
+from translators.resources.gateway import Gateway, GatewayClass
 from translators.resources.grpcroute import GRPCRoute
 from translators.resources.httproute import HTTPRoute
 from translators.resources.metadata import ObjectKey
@@ -37,13 +38,18 @@ _JUDGED = (
     *(Service, HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, Gateway),
     *(AuthorizationPolicy, RequestAuthentication),
 )
+_ENDPOINTS = frozenset({Pod.kind, EndpointSlice.kind})  # of which nothing is said themselves
 
 
 class Compiler:
-    """The world of one mesh, and what it means for each waypoint. Synchronous and pure."""
+    """The world of one mesh, and what it means for each waypoint. Synchronous and pure.
+
+    ``revision`` grows whenever ``statuses`` may have another answer.
+    """
 
     def __init__(self, mesh: Mesh) -> None:
         self.mesh = mesh
+        self.revision = 0
         self._world = World((*gateway_api.INDEXES, *authorization.INDEXES))
         self._members = Memo(self._world, _read_members)
         self._configs = Memo(self._world, self._translate)
@@ -59,9 +65,12 @@ class Compiler:
 
         Waypoints that were never asked for are not among them.
         """
+        changes = tuple(changes)
         touched = self._world.apply(changes)
         self._names.invalidate(touched)
-        self._judgements.invalidate(touched)
+        judged_anew = self._judgements.invalidate(touched)
+        if judged_anew or any(change.key.kind not in _ENDPOINTS for change in changes):
+            self.revision += 1
         stale = self._members.invalidate(touched)
         for waypoint in stale:
             self._note_stale(waypoint).everything = True
@@ -152,9 +161,11 @@ class Compiler:
         told: dict[ObjectKey, list[Condition]] = {}
         for condition in chain(said, refused):
             told.setdefault(_place(condition)[0], []).append(condition)
-        for subject in sorted(self._world.objects(), key=lambda found: found.key):
-            given = told.get(subject.key, ())
-            found = object_status(reader, self.mesh, subject, given, changed_at)
+        subjects = {found.key: found for found in self._world.objects()}
+        classes = {key for key, found in subjects.items() if isinstance(found, GatewayClass)}
+        for key in sorted(told.keys() & subjects.keys() | classes):
+            given = told.get(key, ())
+            found = object_status(reader, self.mesh, subjects[key], given, changed_at)
             if found is not None:
                 yield found
 

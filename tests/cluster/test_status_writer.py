@@ -13,10 +13,10 @@ from tests.support.controlplane import eventually
 from tests.support.kubeapi import Answer, Drop, Fault, KubeApi
 from tests.support.kubeapi.client import Client
 from tests.support.replica import Replica, conditions, replica
-from translators.ir.origin import Origin
 from translators.ir.waypoint import WaypointName
 from translators.wire import ResourceKey, TypeUrl
-from xds_server.snapshots import Rejection
+from xds_server.protocol import Rejected
+from xds_server.snapshots import ProxyKey
 
 CRDS = ("gateway-api-experimental", "istio")
 GATEWAY = "gateway.networking.k8s.io/v1"
@@ -273,25 +273,28 @@ async def test_a_connection_that_is_cut_loses_no_status(api: KubeApi, one: Repli
 
 
 async def test_what_an_envoy_refused_is_said_on_the_route_until_it_heals(
-    api: KubeApi, one: Replica, monkeypatch: pytest.MonkeyPatch
+    api: KubeApi, one: Replica
 ) -> None:
-    waypoint = WaypointName("default", "waypoint")
-    key = ResourceKey(TypeUrl.ROUTE, "inbound-vip|80|http|web.default.svc.cluster.local")
-    origins = (Origin("Service", "default", "web"), Origin("HTTPRoute", "default", "r"))
-    refused = [Rejection(key, "1", "bad regex: /(", origins)]
+    key = ProxyKey(WaypointName("default", "waypoint"), "127.0.0.1:15008")
+    table = ResourceKey(TypeUrl.ROUTE, "inbound-vip|80|http|web.default.svc.cluster.local")
     store = one.server._store
-    monkeypatch.setattr(store, "attached", lambda: (type("K", (), {"waypoint": waypoint}),))
-    monkeypatch.setattr(store, "rejections", lambda _: tuple(refused))
-    one.server.rejections_changed(waypoint)
-    await eventually(lambda: "Programmed" in conditions(parents(api)[0]))
-    told = {each["type"]: each for each in parents(api)[0]["conditions"]}["Programmed"]
-    assert (told["status"], told["reason"]) == ("False", "RejectedByProxy")
-    assert "bad regex: /(" in told["message"]
-    assert "waypost.dev/Programmed" not in conditions(status(api, "Service", "web"))
-    assert "bad regex" in (await one.page("/problems"))[1]
-    refused.clear()
-    one.server.rejections_changed(waypoint)
-    await eventually(lambda: "Programmed" not in conditions(parents(api)[0]))
+    with store.attach(key, lambda: None):
+        await eventually(lambda: store.served(key) is not None)
+        served = store.served(key)
+        assert served is not None
+        culprit = served.get(table)
+        assert culprit is not None
+        store.reject(key, Rejected(TypeUrl.ROUTE, (culprit,), "bad regex: /(", (culprit,)))
+        await eventually(lambda: "Programmed" in conditions(parents(api)[0]))
+        told = {each["type"]: each for each in parents(api)[0]["conditions"]}["Programmed"]
+        assert (told["status"], told["reason"]) == ("False", "RejectedByProxy")
+        assert "bad regex: /(" in told["message"]
+        assert "waypost.dev/Programmed" not in conditions(status(api, "Service", "web"))
+        assert "bad regex" in (await one.page("/problems"))[1]
+        assert "waypost_quarantined_resources 1.0" in (await one.page("/metrics"))[1]
+        api.put(route(path="/mended"))
+        await eventually(lambda: "Programmed" not in conditions(parents(api)[0]))
+        assert "waypost_quarantined_resources 0.0" in (await one.page("/metrics"))[1]
 
 
 async def test_kubectl_waits_for_what_is_written(

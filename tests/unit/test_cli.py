@@ -109,3 +109,18 @@ def test_help_is_quick():
     start = time.perf_counter()
     subprocess.run([sys.executable, "-m", "xds_server", "--help"], capture_output=True, check=True)
     assert time.perf_counter() - start < 2
+
+
+def test_serve_says_plainly_that_a_kubeconfig_is_no_good(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text("clusters: [")
+    result = CliRunner().invoke(
+        main,
+        [
+            *("serve", "--kubernetes", "--kubeconfig", str(kubeconfig)),
+            *("--ca-dir", str(tmp_path / "ca"), "--xds", "127.0.0.1:0", "--admin", "127.0.0.1:0"),
+        ],
+    )
+    assert result.exit_code == 1
+    assert "Error: the kubeconfig can't be used" in result.output
+    assert "Traceback" not in result.output

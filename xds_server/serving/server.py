@@ -136,9 +136,10 @@ class Server(Observer):
             await runner.cleanup()
 
     def _changed(self, changes: Sequence[Change]) -> None:
+        said = self._compiler.revision
         self._publisher.apply(changes)
         self._report_problems()
-        if self._status is not None:
+        if self._status is not None and self._compiler.revision != said:
             self._status.wake()
 
     def rejections_changed(self, waypoint: WaypointName) -> None:

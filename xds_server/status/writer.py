@@ -107,11 +107,18 @@ class StatusWriter:
                 await self._pause(error)
 
     async def _pause(self, error: Exception) -> None:
-        """Leave the API server alone, ever longer, and as long as it asks for."""
+        """Leave the API server alone: ever longer, and as long as it asks for.
+
+        If it did not answer, this ends as soon as it answers anybody, such as the leader.
+        """
         self._problem = str(error) or type(error).__name__
         self._failures += 1
         asked_for = error.retry_after if isinstance(error, Refused) else 0.0
-        await asyncio.sleep(backoff.delay(self._failures, random.random(), asked_for))  # noqa: S311
+        pause = backoff.delay(self._failures, random.random(), asked_for)  # noqa: S311
+        if isinstance(error, TransportError):
+            await self._objects.transport.recovery(pause)
+        else:
+            await asyncio.sleep(pause)
 
     async def _lead(self, statuses: Statuses) -> None:
         """Write all that differs; returns when this replica leads no more."""
@@ -141,9 +148,14 @@ class StatusWriter:
 
     async def _is_confirmed(self) -> bool:
         """Whether this replica still leads, as of a moment ago."""
-        if time.monotonic() - self._confirmed_at > _CONFIRM_S:
-            await self.leader.confirm()
-            self._confirmed_at = time.monotonic()
+        now = time.monotonic()
+        if now - self._confirmed_at > _CONFIRM_S:
+            try:
+                await self.leader.confirm()
+            except (Refused, TransportError) as error:
+                await self._pause(error)
+                return False
+            self._confirmed_at = now
         return self.leader.leads
 
     async def _listen(self, statuses: Statuses) -> None:
