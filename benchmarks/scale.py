@@ -23,7 +23,7 @@ from benchmarks.plane import Plane, quantile, rss_mib, serving
 from translators.resources.metadata import KubernetesObject
 from translators.wire.resource import TypeUrl
 from translators.world import Change
-from xds_server.serving.collector import Collector
+from xds_server.serving.collector import THRESHOLDS, Collector
 
 REPLICAS = 2
 _SETTLE = 0.05
@@ -56,7 +56,7 @@ class Scale:
         translated = time.perf_counter()
         del changes, objects
         Collector().settle()
-        gc.set_threshold(50_000, 20, 100)
+        gc.set_threshold(*THRESHOLDS)
         gc.enable()
         return {
             "objects": len(self.plane.compiler._world),
