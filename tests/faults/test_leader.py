@@ -94,6 +94,19 @@ async def test_an_api_server_that_answers_late_does_not_make_a_lease_longer(
         await eventually(lambda: leader.leads)
 
 
+@pytest.mark.parametrize("spec", [{"leaseDurationSeconds": "long"}, ["x"], "x"])
+async def test_a_lease_that_makes_no_sense_is_a_problem_and_no_end(
+    spec: object, tmp_path: Path
+) -> None:
+    async with KubeApi() as api, candidate(api, tmp_path, "a") as leader:
+        await eventually(lambda: leader.leads)
+        lease = api.store.get(LEASES, ("default", "waypost-status"))
+        assert lease is not None
+        api.store.put(LEASES, {**lease, "spec": spec})
+        await eventually(lambda: "the lease can't be used" in leader.problem)
+        await eventually(lambda: not leader.leads)
+
+
 async def test_a_lease_taken_by_hand_is_noticed_before_the_next_write(tmp_path: Path) -> None:
     async with KubeApi() as api, candidate(api, tmp_path, "a") as leader:
         await eventually(lambda: leader.leads)

@@ -3,7 +3,9 @@
 import copy
 from typing import Any
 
-from xds_server.status.merge import MANAGER, merge
+import pytest
+
+from xds_server.status.merge import MANAGER, Malformed, merge
 
 NOW, THEN = "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"
 OURS = "istio.io/gateway-controller"
@@ -124,3 +126,9 @@ def test_conditions_that_others_say_of_a_policy_stay():
         "conditions": [foreign, condition("WaypointAccepted", time=NOW)],
         "observedGeneration": 2,
     }
+
+
+@pytest.mark.parametrize("status", [{"parents": {"a": 1}}, {"parents": [3]}, {"parents": 3}, "x"])
+def test_a_status_of_another_form_is_told_from_our_own_mistakes(status: Any):
+    with pytest.raises(Malformed):
+        merge("HTTPRoute", live("HTTPRoute", status), {"parents": [parent("web")]}, NOW)

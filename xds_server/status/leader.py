@@ -88,6 +88,10 @@ class Leader:
                 self.problem = str(refused)
         except (TransportError, TimeoutError) as error:
             self.problem = str(error) or "does not answer"
+        except Exception as error:
+            # Nothing that an API server may say is a reason to stop serving proxies.
+            _log.exception("the lease can't be used")
+            self.problem = f"the lease can't be used: {error}"
         self._tell()
 
     async def _read(self) -> None:

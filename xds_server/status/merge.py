@@ -28,6 +28,10 @@ _POLICY_TYPES = frozenset({"WaypointAccepted", "Programmed"})  # nobody else say
 _TIME = "lastTransitionTime"
 
 
+class Malformed(Exception):
+    """A status is not of the form that its kind has."""
+
+
 def merge(
     kind: str, live: Manifest, said: Manifest | None, now: str, *, is_ours: bool = False
 ) -> Manifest | None:
@@ -36,7 +40,17 @@ def merge(
     ``said`` is our part of the status, None if we have nothing to say any more; the times in it
     count for nothing: a condition keeps its time as long as its status is the same, else it
     changed ``now`` (RFC 3339). ``is_ours``: we are known to have written it before.
+    Raises ``Malformed``: not every CRD says what its status looks like.
     """
+    try:
+        return _merge(kind, live, said, now, is_ours=is_ours)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise Malformed(f"its status can't be read: {error}") from None
+
+
+def _merge(
+    kind: str, live: Manifest, said: Manifest | None, now: str, *, is_ours: bool
+) -> Manifest | None:
     there: Manifest = live.get("status") or {}
     if kind in _ROUTES:
         is_ours = is_ours or any(_shares(live))

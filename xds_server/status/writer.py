@@ -18,7 +18,7 @@ from xds_server.sources.kubernetes.kinds import RESOURCES, Resource
 from xds_server.sources.kubernetes.transport import TransportError
 from xds_server.status.backlog import Backlog, Bucket
 from xds_server.status.leader import Leader
-from xds_server.status.merge import MANAGER, merge
+from xds_server.status.merge import MANAGER, Malformed, merge
 from xds_server.status.objects import Manifest, Objects, Refused
 
 _log = structlog.get_logger(__name__)
@@ -184,7 +184,7 @@ class StatusWriter:
                 metadata = live["metadata"]
                 key = ObjectKey(resource.kind, metadata.get("namespace", ""), metadata["name"])
                 live |= {"kind": resource.kind, "apiVersion": self._api_version(resource)}
-                if self._application(key, live) is None:
+                if self._says_it(key, live):
                     self._note(key, _digest(self._said.get(key)))
                 else:
                     self._backlog.add(key)
@@ -225,6 +225,8 @@ class StatusWriter:
             self._put_off(key, refused)
             if refused.is_overloaded:
                 await self._pause(refused)
+        except Malformed as error:
+            self._put_off(key, error)
         except TransportError as error:
             self._put_off(key, error)
             await self._pause(error)
@@ -233,7 +235,7 @@ class StatusWriter:
             self._problems.pop(key, None)
             self._problem, self._failures = "", 0
 
-    def _put_off(self, key: ObjectKey, error: Refused | TransportError) -> None:
+    def _put_off(self, key: ObjectKey, error: Refused | Malformed | TransportError) -> None:
         self.refusals += 1
         pause = backoff.delay(self._backlog.fail(key), random.random())  # noqa: S311
         self._backlog.postpone(key, time.monotonic() + pause)
@@ -256,6 +258,11 @@ class StatusWriter:
             self._forget(key)
         else:
             self._note(key, digest)
+
+    def _says_it(self, key: ObjectKey, live: Manifest) -> bool:
+        with suppress(Malformed):
+            return self._application(key, live) is None
+        return False
 
     def _application(self, key: ObjectKey, live: Manifest) -> Manifest | None:
         """What to apply to an object; None if nothing, or if it is not the one we speak about."""
