@@ -1,5 +1,6 @@
 """Status in a cluster: what users see on their objects, and what it costs the API server."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -227,6 +228,24 @@ async def test_writes_are_spread_over_time(api: KubeApi, one: Replica) -> None:
     times = [each.time for each in api.requests[begin:] if each.verb == "patch"]
     assert len(times) == 70
     assert times[-1] - times[0] > 0.5  # 40 at once, then 20 a second
+
+
+async def test_whoever_lost_the_lease_without_noticing_writes_nothing(
+    api: KubeApi, one: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one.writer.leader, "_campaign", asyncio.Event().wait)
+    await eventually(lambda: not one.leads)  # none is on its way any more
+    one.writer.leader._election._held_until = float("inf")  # a clock that stood still
+    lease = api.store.get(("coordination.k8s.io", "leases"), ("default", "waypost-status"))
+    assert lease is not None
+    api.put({**lease, "spec": {**lease["spec"], "holderIdentity": "other"}})
+    one.writer._confirmed_at = float("-inf")
+    before = patches(api)
+    one.writer.leader._won.set()
+    api.put(route("late"))
+    await eventually(lambda: not one.leads)
+    assert patches(api) == before
+    assert parents(api, "late") == []
 
 
 @pytest.mark.parametrize("code", [409, 403, 429, 500, 422])
