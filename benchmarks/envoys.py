@@ -22,6 +22,8 @@ from translators.xds.rendering import TOKEN_RULES
 from xds_server.identity.peer import GATEWAY_NAME_LABEL
 
 _SERVICE = "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
+# A type that does not exist is answered once, as empty, when nothing else is due.
+_FENCE = "type.googleapis.com/bench.Fence"
 _ROUTE_NAME = re.compile(rb"inbound-vip\|\d+\|http\|[a-z0-9.-]+")
 _BY_NAME = {
     TypeUrl.ENDPOINT: (TypeUrl.CLUSTER, b"inbound-vip|"),
@@ -171,7 +173,7 @@ class Envoy:
     ) -> None:
         self.number = number
         self.namespace = namespace
-        self.held: dict[str, dict[str, str]] = {each: {} for each in TypeUrl}
+        self.held: dict[str, dict[str, str]] = {each: {} for each in (*TypeUrl, _FENCE)}
         self.sizes: dict[tuple[str, str], int] = {}
         self.received = 0
         self.configured = asyncio.Event()
@@ -203,8 +205,8 @@ class Envoy:
                     await self._ask(TypeUrl.LISTENER, ["*"])
                     for type_url in (TypeUrl.EXTENSION, TypeUrl.ROUTE):
                         await self._ask(type_url, self._wanted[type_url])
-                    # An Envoy that comes back serves on; silence is the best answer.
-                    self._note_configured()
+                    # Silence is the best answer to what it holds: an answer to this ends it.
+                    await self._ask(_FENCE, ["fence"])
                 while (data := await self._read()) is not grpc.aio.EOF:
                     await self._take_in(data)
             finally:
@@ -217,6 +219,9 @@ class Envoy:
 
     async def _take_in(self, data: bytes) -> None:
         type_url, nonce, _, pieces, removed = self._variant.response(data)
+        if type_url == _FENCE:
+            self._note_configured()
+            return
         held = self.held[type_url]
         for piece in pieces:
             held[piece.name] = piece.version
