@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator
 
 import pytest
+import structlog
 
 from tests.support import envoyproc
 from tests.support.certs import CertFolder
@@ -12,6 +13,13 @@ from tests.support.loopback import LoopbackNet
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the expected files")
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """A command that a test runs in this process sets up logging for the process."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,7 @@ async def compare(mesh: Mesh, seed: int, rounds: int, requests: int) -> None:
             batch = [one for one in asked if (one.service, one.port, one.caller) == where]
             seen += await ask(mesh, offers[where[0]], routes[where[0]], batch)
     # Nothing is proven by requests that all end in the same way.
-    assert seen["rule"] > 3 * seen[NOT_FOUND] > 0
+    assert seen["rule"] > seen[NOT_FOUND] > 0
     assert seen[DEFAULT] > 0
 
 

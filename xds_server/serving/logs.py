@@ -1,5 +1,6 @@
 """How the server logs: JSON for machines, colours for a terminal, always on standard error."""
 
+import logging
 import sys
 
 import structlog
@@ -19,6 +20,5 @@ def log_to_stderr() -> None:
     structlog.configure(
         processors=processors,
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(20),
-        cache_logger_on_first_use=True,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
