@@ -16,6 +16,7 @@ _COMMANDS = {
     "status": "Print the status that manifests would get.",
     "translate": "Print what Envoy would get for manifests, offline.",
     "validate": "Check manifests as an API server would, offline.",
+    "waypoint": "Make, list and remove waypoints, in a cluster or in a folder.",
 }
 """Each name is also that of a module here which holds the command under the same name."""
 

@@ -54,6 +54,10 @@ class Objects:
         query = {"fieldManager": manager, "force": "true"}
         return await self._call("PATCH", path, query, Body(manifest, APPLY))
 
+    async def delete(self, path: str) -> None:
+        """Remove an object, and what it owns."""
+        await self._call("DELETE", path, {}, None)
+
     async def all(self, path: str) -> AsyncIterator[Manifest]:
         """The objects of a collection, page by page."""
         query = {"limit": _PAGE}
