@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator
 
+import hypothesis
 import pytest
 import structlog
 
@@ -9,6 +10,13 @@ from tests.support import envoyproc
 from tests.support.certs import CertFolder
 from tests.support.fleet import EchoFleet
 from tests.support.loopback import LoopbackNet
+
+
+# How fast inputs are made depends on what else the machine does: no reason for a test to fail.
+hypothesis.settings.register_profile(
+    "waypost", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("waypost")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
