@@ -11,7 +11,6 @@ from tests.support.certs import CertFolder
 from tests.support.fleet import EchoFleet
 from tests.support.loopback import LoopbackNet
 
-
 # How fast inputs are made depends on what else the machine does: no reason for a test to fail.
 hypothesis.settings.register_profile(
     "waypost", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
