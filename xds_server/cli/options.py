@@ -16,6 +16,55 @@ FOUND_PROBLEMS = 79
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+_MESH_OPTIONS = (
+    click.option(
+        "--layered-authorization",
+        is_flag=True,
+        envvar="WAYPOST_LAYERED_AUTHORIZATION",
+        help="Enforce policies by selector and for namespaces at waypoints too, on tunnels.",
+    ),
+    click.option(
+        "--mesh-config",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        envvar="WAYPOST_MESH_CONFIG",
+        help="A file with Istio's MeshConfig, or its ConfigMap. Goes before other options.",
+    ),
+    click.option(
+        "--require-grants",
+        is_flag=True,
+        envvar="WAYPOST_REQUIRE_GRANTS",
+        help="Ask for a ReferenceGrant where a route names a backend in another namespace.",
+    ),
+    click.option(
+        "--root-namespace",
+        default="istio-system",
+        show_default=True,
+        envvar="WAYPOST_ROOT_NAMESPACE",
+        help="Where mesh-wide policies live.",
+    ),
+    click.option(
+        "--cluster-domain",
+        default="cluster.local",
+        show_default=True,
+        envvar="WAYPOST_CLUSTER_DOMAIN",
+        help="The DNS suffix of services.",
+    ),
+    click.option(
+        "--trust-domain-alias",
+        multiple=True,
+        envvar="WAYPOST_TRUST_DOMAIN_ALIASES",
+        help="Another trust domain whose identities count as ours. Repeatable.",
+    ),
+    click.option(
+        "--trust-domain",
+        default="cluster.local",
+        show_default=True,
+        envvar="WAYPOST_TRUST_DOMAIN",
+        help="The trust domain of all identities.",
+    ),
+)
+
+
 def mesh_options(command: F) -> F:
     """Add the options that describe a mesh, which the command gets as ``mesh``."""
 
@@ -43,53 +92,7 @@ def mesh_options(command: F) -> F:
         return command(mesh=_configured(mesh_config, mesh), **others)
 
     decorated: Any = with_mesh
-    for option in (
-        click.option(
-            "--layered-authorization",
-            is_flag=True,
-            envvar="WAYPOST_LAYERED_AUTHORIZATION",
-            help="Enforce policies by selector and for namespaces at waypoints too, on tunnels.",
-        ),
-        click.option(
-            "--mesh-config",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            envvar="WAYPOST_MESH_CONFIG",
-            help="A file with Istio's MeshConfig, or its ConfigMap. Goes before other options.",
-        ),
-        click.option(
-            "--require-grants",
-            is_flag=True,
-            envvar="WAYPOST_REQUIRE_GRANTS",
-            help="Ask for a ReferenceGrant where a route names a backend in another namespace.",
-        ),
-        click.option(
-            "--root-namespace",
-            default="istio-system",
-            show_default=True,
-            envvar="WAYPOST_ROOT_NAMESPACE",
-            help="Where mesh-wide policies live.",
-        ),
-        click.option(
-            "--cluster-domain",
-            default="cluster.local",
-            show_default=True,
-            envvar="WAYPOST_CLUSTER_DOMAIN",
-            help="The DNS suffix of services.",
-        ),
-        click.option(
-            "--trust-domain-alias",
-            multiple=True,
-            envvar="WAYPOST_TRUST_DOMAIN_ALIASES",
-            help="Another trust domain whose identities count as ours. Repeatable.",
-        ),
-        click.option(
-            "--trust-domain",
-            default="cluster.local",
-            show_default=True,
-            envvar="WAYPOST_TRUST_DOMAIN",
-            help="The trust domain of all identities.",
-        ),
-    ):
+    for option in _MESH_OPTIONS:
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
 
