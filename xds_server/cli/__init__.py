@@ -11,6 +11,7 @@ _COMMANDS = {
     "bootstrap": "Print the Envoy bootstrap of a waypoint.",
     "ca": "Work with the built-in certificate authority.",
     "demo": "Run a waypoint with real Envoys and real traffic on this machine.",
+    "describe": "Tell which waypoint serves what, and what passes it by.",
     "features": "List what is supported.",
     "serve": "Serve Envoys their configuration.",
     "status": "Print the status that manifests would get.",

@@ -1,0 +1,90 @@
+"""``waypost describe``."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from xds_server.cli.options import manifests_option, mesh_options
+
+if TYPE_CHECKING:
+    from translators.ir.waypoint import Mesh
+    from translators.resources.metadata import KubernetesObject
+    from xds_server.cli.describe_text import Facts
+    from xds_server.cli.manifests import Manifests
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T", bound="KubernetesObject")
+
+
+@click.group()
+def describe() -> None:
+    """Tell which waypoint serves what, what it does there, and what passes it by."""
+
+
+def _common(command: F) -> F:
+    output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+    return click.argument("name")(manifests_option(output(mesh_options(command))))
+
+
+_namespace = click.option(
+    "-n", "--namespace", default="default", show_default=True, help="Where it is."
+)
+
+
+@describe.command()
+@_common
+@_namespace
+def service(name: str, namespace: str, manifests: Path, output: str, mesh: "Mesh") -> None:
+    """Describe a Service: its waypoint, routes and policies, and the ways past the waypoint."""
+    from translators.resources.core import Service
+    from xds_server.cli.describe_facts import service_facts
+    from xds_server.cli.manifests import compile_manifests
+
+    compiled = compile_manifests(manifests, mesh)
+    found = _find(compiled, Service, namespace, name)
+    _tell(compiled, service_facts(compiled, mesh, found), output)
+
+
+@describe.command()
+@_common
+@_namespace
+def pod(name: str, namespace: str, manifests: Path, output: str, mesh: "Mesh") -> None:
+    """Describe a Pod: through which waypoints it is reached, and how without one."""
+    from translators.resources.core import Pod
+    from xds_server.cli.describe_facts import pod_facts
+    from xds_server.cli.manifests import compile_manifests
+
+    compiled = compile_manifests(manifests, mesh)
+    _tell(compiled, pod_facts(compiled, mesh, _find(compiled, Pod, namespace, name)), output)
+
+
+@describe.command(name="namespace")
+@_common
+def namespace_(name: str, manifests: Path, output: str, mesh: "Mesh") -> None:
+    """Describe a Namespace: its waypoints, and which of them serves each of its services."""
+    from translators.resources.core import Namespace
+    from xds_server.cli.describe_facts import namespace_facts
+    from xds_server.cli.manifests import compile_manifests
+
+    compiled = compile_manifests(manifests, mesh)
+    _tell(compiled, namespace_facts(compiled, _find(compiled, Namespace, "", name)), output)
+
+
+def _find(compiled: "Manifests", kind: type[T], namespace: str, name: str) -> T:
+    """The object of that name. Raises ClickException."""
+    found = compiled.reader().get(kind, namespace, name)
+    if found is None:
+        for problem in compiled.problems:
+            click.echo(str(problem), err=True)
+        owner = f"{namespace}/{name}" if namespace else name
+        raise click.ClickException(f"there is no {kind.kind} {owner}")
+    return found
+
+
+def _tell(compiled: "Manifests", facts: "Facts", output: str) -> None:
+    from xds_server.cli.describe_text import as_json, as_text
+
+    click.echo(as_json(facts) if output == "json" else as_text(facts))
+    compiled.report()

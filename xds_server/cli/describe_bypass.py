@@ -1,0 +1,146 @@
+"""By which ways traffic gets to a service without meeting its waypoint, and why."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from translators.gateway_api import (
+    Bound,
+    ServiceConfig,
+    bound_services,
+    translate_service,
+    waypoint_of,
+    waypoints,
+)
+from translators.gateway_api.endpoints import speaks_hbone
+from translators.gateway_api.labels import INGRESS_USE_WAYPOINT
+from translators.gateway_api.names import virtual_ips
+from translators.ir.waypoint import Mesh, WaypointName
+from translators.resources.core import Namespace, Pod, Service
+from translators.world import Reader
+from xds_server.cli.describe_text import Value
+
+_MAX_NAMED = 5  # objects that a reason names; the rest are counted
+_OF_GATEWAY = "gateway.networking.k8s.io/gateway-name"  # label of pods that are proxies themselves
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to a service, whether it skips the waypoint, and why."""
+
+    name: str
+    skips: bool
+    why: str
+
+    @property
+    def facts(self) -> dict[str, Value]:
+        """A row of the table of ways."""
+        return {"way": self.name, "skips": self.skips, "why": self.why}
+
+
+def ways_to(
+    reader: Reader, mesh: Mesh, service: Service, waypoint: WaypointName, pods: Iterable[Pod]
+) -> list[Value]:
+    """All ways to a service that a waypoint serves; ``pods`` are those of the whole mesh."""
+    ways = (
+        _through_address(service, waypoint),
+        _through_ingress(reader, service),
+        _to_pods(),
+        _from_uncaptured(pods),
+        _from_other_waypoints(reader, mesh, service, waypoint),
+        Way(
+            "from the waypoint itself",
+            True,
+            f"what runs as {waypoint} is never sent through it again",
+        ),
+    )
+    return [way.facts for way in ways]
+
+
+def uncaptured(pods: Iterable[Pod]) -> list[str]:
+    """The running pods whose traffic no ztunnel takes, but for gateways' and waypoints'."""
+    return [
+        f"{pod.meta.namespace}/{pod.meta.name}"
+        for pod in pods
+        if not speaks_hbone(pod)
+        and _OF_GATEWAY not in pod.meta.labels
+        and pod.phase not in ("Succeeded", "Failed")
+    ]
+
+
+def named(names: list[str]) -> str:
+    """Some of them by name, the rest counted."""
+    rest = len(names) - _MAX_NAMED
+    return ", ".join(names[:_MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _through_address(service: Service, waypoint: WaypointName) -> Way:
+    name = "captured pods, to the service's address"
+    if virtual_ips(service):
+        return Way(name, False, f"ztunnel sends them to {waypoint}")
+    return Way(name, True, "the service has no virtual IP: its name leads to the pods themselves")
+
+
+def _through_ingress(reader: Reader, service: Service) -> Way:
+    """The service's label decides before its namespace's, as in Istio."""
+    name = "through an ingress gateway"
+    namespace = reader.get(Namespace, "", service.meta.namespace)
+    for owner in (service, namespace):
+        if owner is not None and INGRESS_USE_WAYPOINT in owner.meta.labels:
+            value = owner.meta.labels[INGRESS_USE_WAYPOINT]
+            break
+    else:
+        return Way(
+            name, True, f"neither it nor its namespace is labelled {INGRESS_USE_WAYPOINT}=true"
+        )
+    label = f"{INGRESS_USE_WAYPOINT}={value} (of {owner.kind} {owner.meta.name})"
+    if value == "true" and not virtual_ips(service):
+        return Way(name, True, f"{label} counts only for services with a virtual IP")
+    return Way(name, value != "true", label)
+
+
+def _to_pods() -> Way:
+    why = "traffic to a pod's own address is not traffic to the service, whoever sends it"
+    return Way("to a pod's own address", True, why)
+
+
+def _from_uncaptured(pods: Iterable[Pod]) -> Way:
+    name = "clients without ztunnel"
+    names = uncaptured(pods)
+    if names:
+        return Way(name, True, f"nobody redirects what they send: {named(names)}")
+    return Way(
+        name, True, "nobody redirects what they send; none of the pods here is such a client"
+    )
+
+
+def _from_other_waypoints(
+    reader: Reader, mesh: Mesh, service: Service, waypoint: WaypointName
+) -> Way:
+    name = "from other waypoints' routes"
+    found = sorted(set(_other_referrers(reader, mesh, service, waypoint)))
+    if found:
+        return Way(name, True, f"they send straight to the pods, as a backend of {named(found)}")
+    return Way(name, False, "no service of another waypoint has it as a backend")
+
+
+def _other_referrers(
+    reader: Reader, mesh: Mesh, service: Service, waypoint: WaypointName
+) -> Iterator[str]:
+    """The services of other waypoints that have this one as a backend."""
+    for other in _all_services(reader):
+        bound = waypoint_of(reader, other)
+        if not isinstance(bound, Bound) or bound.waypoint == waypoint:
+            continue
+        if _leads_to(translate_service(reader, mesh, bound.waypoint, other), service):
+            meta = other.meta
+            yield f"{meta.namespace}/{meta.name} (waypoint {bound.waypoint})"
+
+
+def _leads_to(config: ServiceConfig, service: Service) -> bool:
+    home = (service.meta.namespace, service.meta.name)
+    return any((one.namespace, one.service) == home for one in config.destinations)
+
+
+def _all_services(reader: Reader) -> Iterator[Service]:
+    for waypoint in waypoints(reader):
+        yield from bound_services(reader, waypoint)
