@@ -6,7 +6,6 @@ from typing import Any
 
 from translators.wire import Resource, ResourceKey, Snapshot, TypeUrl
 from translators.wire.reading import readable
-from xds_server.ads import StreamStatus
 from xds_server.protocol import ResourceState
 from xds_server.snapshots import Rejection
 
@@ -40,26 +39,35 @@ _SECTIONS = {
 
 
 def config_dump(
-    snapshot: Snapshot, streams: Collection[StreamStatus], rejections: Iterable[Rejection]
-) -> Iterator[dict[str, Any]]:
-    """The members of ``configs``, one type at a time, so that a caller may pause between them.
+    snapshot: Snapshot, states: Collection[States], rejections: Iterable[Rejection]
+) -> list[dict[str, Any]]:
+    """The members of ``configs``. Costs about a millisecond a resource; safe in any thread.
 
-    ``streams`` are those of the waypoint's proxies; each resource says what they answered: the
-    worst answer counts. ``rejections`` are Envoy's words about content that is not served.
+    ``states`` are what the streams of the waypoint's proxies know of each resource: the worst
+    answer counts. ``rejections`` are Envoy's words about content that is not served.
     """
-    states = [stream.state() for stream in streams]
     complaints = {rejection.key: rejection for rejection in rejections}
-    for type_url, section in _SECTIONS.items():
-        entries = [
-            _entry(section, resource, states, complaints.get(resource.key))
-            for _, resource in sorted(snapshot.of_type(type_url).items())
-        ]
-        missing = [
-            _missing(rejection)
-            for key, rejection in sorted(complaints.items())
-            if key.type_url is type_url and snapshot.get(key) is None
-        ]
-        yield {"@type": _ADMIN + section.message, section.entries: entries + missing}
+    return [
+        {
+            "@type": _ADMIN + section.message,
+            section.entries: list(_entries(type_url, section, snapshot, states, complaints)),
+        }
+        for type_url, section in _SECTIONS.items()
+    ]
+
+
+def _entries(
+    type_url: TypeUrl,
+    section: _Section,
+    snapshot: Snapshot,
+    states: Collection[States],
+    complaints: Mapping[ResourceKey, Rejection],
+) -> Iterator[dict[str, Any]]:
+    for _, resource in sorted(snapshot.of_type(type_url).items()):
+        yield _entry(section, resource, states, complaints.get(resource.key))
+    for key, rejection in sorted(complaints.items()):
+        if key.type_url is type_url and snapshot.get(key) is None:
+            yield _missing(rejection)
 
 
 def _entry(

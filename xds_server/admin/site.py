@@ -1,8 +1,9 @@
 """The admin port."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -10,10 +11,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from translators.ir.waypoint import WaypointName
 from translators.wire import ResourceKey, Snapshot
-from xds_server.admin.config_dump import config_dump
+from xds_server.admin.config_dump import States, config_dump
 from xds_server.ads import AdsCounters, StreamRegistry, StreamStatus
 from xds_server.protocol import ResourceState
-from xds_server.snapshots import ProxyKey, SnapshotStore
+from xds_server.snapshots import ProxyKey, Rejection, SnapshotStore
 
 _PAGES = {
     "/": "this list",
@@ -45,6 +46,7 @@ class AdminSite:
     pauses: Callable[[], Mapping[str, float]]
     ages: Callable[[], Mapping[str, float | None]]
     metrics: Callable[[], bytes]
+    _dumping: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     def application(self) -> web.Application:
         """The pages as an aiohttp application."""
@@ -107,14 +109,12 @@ class AdminSite:
         snapshot = self._snapshot(waypoint)
         if snapshot is None:
             raise web.HTTPNotFound(text=f"there is no waypoint {waypoint}\n")
-        streams = [
-            stream for stream in self.registry.streams() if stream.proxy.waypoint == waypoint
-        ]
-        configs = []
-        for section in config_dump(snapshot, streams, self.store.rejections(waypoint)):
-            configs.append(section)
-            await asyncio.sleep(0)  # a large dump must not hold up the proxies
-        return web.json_response({"configs": configs})
+        streams = self.registry.streams()
+        states = [each.state() for each in streams if each.proxy.waypoint == waypoint]
+        rejections = self.store.rejections(waypoint)
+        async with self._dumping:  # in a thread, so that proxies need not wait for a large dump
+            text = await asyncio.to_thread(_dump, snapshot, states, rejections)
+        return web.Response(text=text, content_type="application/json")
 
     def _snapshot(self, waypoint: WaypointName) -> Snapshot | None:
         """What its proxies are served; they may listen on several addresses, one is shown."""
@@ -122,6 +122,10 @@ class AdminSite:
             if key.waypoint == waypoint and (served := self.store.served(key)) is not None:
                 return served
         return self.preview(waypoint)
+
+
+def _dump(snapshot: Snapshot, states: Collection[States], rejections: Iterable[Rejection]) -> str:
+    return json.dumps({"configs": config_dump(snapshot, states, rejections)})
 
 
 def _describe(stream: StreamStatus, served: Snapshot | None) -> dict[str, Any]:
