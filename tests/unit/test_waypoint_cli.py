@@ -221,3 +221,23 @@ def test_list_tells_what_could_not_be_read(folder: Path):
 def test_a_folder_that_is_not_there():
     result = run("list", "-f", "/nowhere/at/all")
     assert (result.exit_code, "no such file or folder" in result.output) == (1, True)
+
+
+@pytest.mark.parametrize("bad", ["spec: oops", "spec: {listeners: [1]}", "spec: {}"])
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+def test_a_gateway_that_is_not_understood_is_not_edited(tmp_path: Path, bad: str, suffix: str):
+    head = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: waypoint}\n"
+    path = tmp_path / f"a.{suffix}"
+    text = head + bad
+    path.write_text(json.dumps(yaml.safe_load(text)) if suffix == "json" else text)
+    before = path.read_text()
+    result = run("apply", "-f", tmp_path, "--for", "all")
+    assert (result.exit_code, "can't be changed: spec" in result.output) == (1, True)
+    assert path.read_text() == before
+
+
+def test_a_kubeconfig_that_is_no_good(tmp_path: Path):
+    (tmp_path / "config").write_text("clusters: [")
+    result = run("list", "--kubeconfig", tmp_path / "config")
+    assert result.exit_code == 1
+    assert "Error: the kubeconfig can't be used" in result.output

@@ -64,6 +64,13 @@ def test_line_ends_of_windows_are_kept(tmp_path: Path):
     assert text.startswith(OTHER.replace("\n", "\r\n"))
 
 
+@pytest.mark.parametrize("head", ["", "---\n"])
+def test_a_byte_order_mark_is_kept(tmp_path: Path, head: str):
+    path = tmp_path / "a.yaml"
+    path.write_text(f"\ufeff{head}{SHOP}")
+    assert label_file(path).startswith(f"\ufeff{head}# The shop.\n")
+
+
 def test_long_lines_are_not_folded(tmp_path: Path):
     long = "  annotations:\n    x: " + "word " * 200 + "end\n"
     path = tmp_path / "a.yaml"
@@ -71,10 +78,15 @@ def test_long_lines_are_not_folded(tmp_path: Path):
     assert label_file(path).endswith(long)
 
 
-def test_json(tmp_path: Path):
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_json(tmp_path: Path, mark: str):
     path = tmp_path / "a.json"
-    path.write_text('{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}\n')
-    assert '"a": "b"' in label_file(path)
+    path.write_text(
+        mark + '{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}\n'
+    )
+    text = label_file(path)
+    assert text.startswith(f"{mark}{{\n")
+    assert '"a": "b"' in text
 
 
 @pytest.mark.parametrize(

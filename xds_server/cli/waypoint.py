@@ -11,6 +11,7 @@ from xds_server.cli.options import FOUND_PROBLEMS, mesh_options
 
 if TYPE_CHECKING:
     from translators.ir.waypoint import Mesh
+    from xds_server.status.objects import Objects
     from xds_server.waypoints.folder import Folder
     from xds_server.waypoints.place import Found, Place
 
@@ -238,10 +239,20 @@ async def _at_cluster(
     from xds_server.waypoints.cluster import Cluster
 
     objects = Objects(Transport(choose_login(kubeconfig, context)))
+    await _log_in(objects)
     try:
         return await work(Cluster(objects))
     finally:
         await objects.close()
+
+
+async def _log_in(objects: "Objects") -> None:
+    from xds_server.sources.source import SourceError
+
+    try:
+        await objects.transport.log_in()
+    except SourceError as problem:
+        raise click.ClickException(str(problem)) from None
 
 
 def _show(found: "list[Found]", output: str, as_table: Callable[[], str]) -> None:

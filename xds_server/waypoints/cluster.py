@@ -8,7 +8,6 @@ from translators.gateway_api.binding import WAYPOINT_CLASS
 from translators.gateway_api.labels import USE_WAYPOINT, WAYPOINT_FOR
 from translators.ir.waypoint import TrafficType, WaypointName
 from xds_server.sources.kubernetes.transport import TransportError
-from xds_server.sources.source import SourceError
 from xds_server.status.objects import Manifest, Objects, Refused
 from xds_server.waypoints.manifest import (
     API_VERSION,
@@ -111,8 +110,6 @@ async def _answered(call: Awaitable[T]) -> T:
         raise kind(str(refusal)) from None
     except TransportError as problem:
         raise WaypointError(f"the API server can't be reached: {problem}") from None
-    except SourceError as problem:
-        raise WaypointError(str(problem)) from None
 
 
 def _gateways(namespace: str) -> str:

@@ -143,11 +143,21 @@ def _edited(path: Path, text: str, key: ObjectKey, edit: Edit) -> str:
     if path.suffix == ".json":
         if len(_keys(path)) != 1:
             raise CannotEdit("it is in a List")
+        _check_usable(_documents(path)[0].value)
         return yaml_edit.edit_json(text, edit)
     pieces = yaml_edit.split(text)
     index = _index(pieces, key)
+    _check_usable(yaml_edit.value_of(pieces[index]))
     pieces[index] = yaml_edit.edit_yaml(pieces[index], edit)
     return "".join(piece.text for piece in pieces)
+
+
+def _check_usable(document: object) -> None:
+    """Only what is read without a complaint has the shape that an edit relies on."""
+    parsed = parse(document)
+    if parsed.problems:
+        problem = parsed.problems[0]
+        raise CannotEdit(f"{problem.path} {problem.reason}")
 
 
 def _without(text: str, key: ObjectKey) -> str:

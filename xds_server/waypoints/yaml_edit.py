@@ -23,6 +23,7 @@ Edit = Callable[[Any], None]
 
 _MARKER = re.compile(r"---(?:[ \t]*(?:#.*)?)\r?\n?")  # a line of its own
 _MARKER_START = re.compile(r"---(?:\s|$)")
+_BYTE_ORDER_MARK = "\ufeff"
 _ENDLESS = 1 << 20  # characters a line: nothing is folded
 
 
@@ -49,6 +50,9 @@ def split(text: str) -> list[Piece]:
     A line that starts with ``---`` begins a document wherever it is, in block scalars too (YAML
     1.2, 9.1.2).
     """
+    if text.startswith(_BYTE_ORDER_MARK):
+        first, *others = split(text[1:])
+        return [Piece(_BYTE_ORDER_MARK + first.head, first.body), *others]
     pieces, head, body = list[Piece](), "", list[str]()
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
         if line.startswith(("%", "...")):
@@ -93,10 +97,14 @@ def edit_yaml(piece: Piece, edit: Edit) -> Piece:
 
 def edit_json(text: str, edit: Edit) -> str:
     """A JSON file of one object after an edit."""
-    value = json.loads(text)
+    mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
+    written = text.removeprefix(mark)
+    value = json.loads(written)
     edit(value)
+    if value == json.loads(written):
+        return text
     end = "\n" if text.endswith("\n") else ""
-    return text if value == json.loads(text) else json.dumps(value, indent=2) + end
+    return mark + json.dumps(value, indent=2, ensure_ascii=False) + end
 
 
 def insert_first(mapping: Any, key: str, value: Any) -> None:
