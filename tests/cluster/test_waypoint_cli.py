@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from tests.support.controlplane import eventually
@@ -257,3 +258,17 @@ async def test_a_refusal_is_told(shell: Shell):
     result = await shell.run("apply", "-n", "shop")
     assert result.exit_code == 1
     assert "403 you may not" in result.output
+
+
+async def test_the_namespace_is_that_of_the_context(shell: Shell, tmp_path: Path):
+    shell.put_gateway("waypoint", READY)
+    path = tmp_path / "kubeconfig"
+    config = yaml.safe_load(path.read_text())
+    config["contexts"][0]["context"]["namespace"] = "shop"
+    path.write_text(yaml.safe_dump(config))
+    own = await shell.run("list")
+    assert own.output.splitlines()[1].split()[0] == "waypoint"
+    named = await shell.run("list", "--context", "test")
+    assert named.output == own.output
+    other = await shell.run("list", "-n", "default")
+    assert other.output == "No waypoints found.\n"

@@ -58,7 +58,12 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[F], F]:
 
 
 _name = click.option("--name", "own_name", help="The name of the waypoint.")
-_namespace = click.option("-n", "--namespace", default="", help="The namespace. [default: default]")
+_namespace = click.option(
+    "-n",
+    "--namespace",
+    default="",
+    help="The namespace. [default: that of the kubeconfig's context, or default]",
+)
 _everywhere = click.option("-A", "--all-namespaces", "everywhere", is_flag=True)
 _for = click.option("--for", "traffic", default="", help="Whose: all, none, service or workload.")
 _revision = click.option("-r", "--revision", default="", help="The revision to label it with.")
@@ -123,7 +128,7 @@ def apply(name: str, /, own_name: str | None, mesh: "Mesh", **asked: Any) -> Non
     from xds_server.waypoints import operations
     from xds_server.waypoints.manifest import WaypointError, waypoint_spec
 
-    namespace = asked["namespace"] or _DEFAULT_NAMESPACE
+    namespace = _home(asked)
     try:
         spec = waypoint_spec(namespace, own_name or name, asked["traffic"], asked["revision"])
     except WaypointError as problem:
@@ -144,7 +149,7 @@ def delete(names: tuple[str, ...], everything: bool, mesh: "Mesh", **asked: Any)
     """
     from xds_server.waypoints import operations
 
-    namespace, revision = asked["namespace"] or _DEFAULT_NAMESPACE, asked["revision"]
+    namespace, revision = _home(asked), asked["revision"]
     in_bulk = everything or bool(revision)
     if in_bulk and names:
         raise click.UsageError("cannot specify waypoint names when deleting all waypoints")
@@ -170,7 +175,7 @@ def list_waypoints(everywhere: bool, output: str, mesh: "Mesh", **asked: Any) ->
     """
     from xds_server.waypoints import operations, table
 
-    namespace = None if everywhere else asked["namespace"] or _DEFAULT_NAMESPACE
+    namespace = None if everywhere else _home(asked)
     found = _at(mesh, asked, lambda place: operations.waypoints(place, namespace))
     _show(found, output, lambda: table.list_table(found, with_namespace=everywhere))
     _report(mesh, asked)
@@ -194,7 +199,7 @@ def status(everywhere: bool, output: str, waits: bool, mesh: "Mesh", **asked: An
     """
     from xds_server.waypoints import operations, table
 
-    namespace = None if everywhere else asked["namespace"] or _DEFAULT_NAMESPACE
+    namespace = None if everywhere else _home(asked)
     patience = operations.Patience(asked["timeout"] if waits else 0.0)
     found, late = _at(
         mesh, asked, lambda place: operations.settled_waypoints(place, namespace, patience)
@@ -203,6 +208,15 @@ def status(everywhere: bool, output: str, waits: bool, mesh: "Mesh", **asked: An
     if late is not None and waits:
         raise click.ClickException(f"timed out while retrieving status for waypoint\t{late}")
     _report(mesh, asked)
+
+
+def _home(asked: dict[str, Any]) -> str:
+    """The namespace that is asked for, else that of the kubeconfig's context, else default."""
+    if asked["namespace"] or asked["folder"] is not None:
+        return asked["namespace"] or _DEFAULT_NAMESPACE
+    from xds_server.sources.kubernetes.login import namespace_of
+
+    return namespace_of(asked["kubeconfig"], asked["context"])
 
 
 T = TypeVar("T")

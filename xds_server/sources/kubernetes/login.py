@@ -8,10 +8,17 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.aio.config import (
+    ConfigException,
+    list_kube_config_contexts,
+    load_incluster_config,
+    load_kube_config,
+)
 from yaml import YAMLError
 
 from xds_server.sources.source import SourceError
+
+_DEFAULT_NAMESPACE = "default"
 
 Login = Callable[[], Awaitable[ApiClient]]
 """Makes a client with the credentials of this moment. Raises ``LoginError``."""
@@ -35,6 +42,20 @@ def choose_login(kubeconfig: Path | None = None, context: str | None = None) -> 
         return await _log_in_with_kubeconfig(kubeconfig, context)
 
     return log_in
+
+
+def namespace_of(kubeconfig: Path | None = None, context: str | None = None) -> str:
+    """The namespace that a kubeconfig's context is in; ``default`` if it names none."""
+    try:
+        contexts, current = list_kube_config_contexts(  # type: ignore[no-untyped-call]
+            None if kubeconfig is None else str(kubeconfig)
+        )
+    except (ConfigException, OSError, ValueError, YAMLError):
+        return _DEFAULT_NAMESPACE
+    named = (each for each in contexts if each["name"] == context)
+    chosen = current if context is None else next(named, None)
+    namespace = (chosen or {}).get("context", {}).get("namespace")
+    return str(namespace or _DEFAULT_NAMESPACE)
 
 
 async def _log_in_as_service_account() -> ApiClient:
