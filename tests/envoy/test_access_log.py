@@ -12,7 +12,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 def lines(mesh: Mesh, offer: Offer) -> list[dict[str, Any]]:
     """The lines that are about a service, by the filter chain that wrote them."""
-    logged = (json.loads(line) for line in mesh.envoy.log().splitlines() if line.startswith("{"))
+    written = mesh.envoy.log().splitlines()
+    logged = (json.loads(line) for line in written if line.startswith("{") and line.endswith("}"))
     host = f"{offer.name}.{mesh.home}.svc.cluster.local"
     return [line for line in logged if host in line.get("listener", "")]
 

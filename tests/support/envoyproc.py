@@ -34,7 +34,8 @@ class EnvoyProcess:
     """One Envoy. Bound to no event loop, so a fixture of any scope may hold it.
 
     Its bootstrap gets an admin port on ``127.0.0.1`` unless it names one. Logs and the admin
-    address go to ``folder``; ``log_path`` holds stdout (access logs) and stderr.
+    address go to ``folder``. Access logs (stdout) have a file of their own beside ``log_path``:
+    in one file a line may end up inside another.
     """
 
     def __init__(
@@ -43,13 +44,14 @@ class EnvoyProcess:
         folder.mkdir(parents=True, exist_ok=True)
         self.name = name
         self.log_path = folder / f"{name}.log"
+        self._access_path = folder / f"{name}.access.log"
         self._admin_path = folder / f"{name}.admin"
         self._admin_path.unlink(missing_ok=True)
         config = folder / f"{name}.json"
         config.write_text(json.dumps({"admin": _ANY_ADMIN, **bootstrap}, indent=1))
         command = [str(ENVOY), "-c", str(config), *_options(self._admin_path), *arguments]
-        with self.log_path.open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        with self.log_path.open("wb") as log, self._access_path.open("wb") as access:
+            self._process = subprocess.Popen(command, stdout=access, stderr=log)
         running.add(self)
 
     @classmethod
@@ -140,8 +142,10 @@ class EnvoyProcess:
         await self.post("/drain_listeners?graceful&skip_exit")
 
     def log(self) -> str:
-        """All of stdout and stderr so far."""
-        return self.log_path.read_text(errors="replace")
+        """Envoy's own log so far, then its access logs, of which the last line may be cut."""
+        return "\n".join(
+            path.read_text(errors="replace") for path in (self.log_path, self._access_path)
+        )
 
     def log_tail(self) -> str:
         """The last lines of the log."""
