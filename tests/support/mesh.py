@@ -45,6 +45,7 @@ from xds_server.demo.ztunnel import Address, Pod, SvidFiles, Waypoint, ztunnel_b
 DRAIN_S = 2
 """How long a waypoint lets a connection of a changed listener live: a test can wait for it."""
 
+_TURNS = 4
 _NOWHERE = Address("10.99.99.99", 1)
 
 _vips = (f"10.96.{high}.{low}" for high in count() for low in range(1, 255))
@@ -231,9 +232,13 @@ class Mesh:
         await self.plane.until_obeyed(gone=gone)
 
     async def _round_trip(self) -> None:
-        """Let the worker of the Envoy turn once: its main thread acknowledges before it has."""
-        with suppress(ConnectRefusedError):
-            await self.tunnel(_NOWHERE)
+        """Let the worker of the Envoy turn: its main thread acknowledges before it has.
+
+        More than once, because a busy worker may answer before it looks at what was posted.
+        """
+        for _ in range(_TURNS):
+            with suppress(ConnectRefusedError):
+                await self.tunnel(_NOWHERE)
 
     async def tunnel(self, to: Address, caller: SvidFiles | None = None) -> Tunnel:
         """A tunnel of ``friend`` or another caller. Raises ConnectRefusedError."""
