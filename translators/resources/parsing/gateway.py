@@ -4,7 +4,7 @@ from translators.resources.gateway import Gateway, GatewayClass, GatewayListener
 from translators.resources.metadata import Metadata
 from translators.resources.parsing import bounds
 from translators.resources.parsing.fields import Fields
-from translators.resources.parsing.metadata import read_label_selector
+from translators.resources.parsing.metadata import read_label_selector, read_named_account
 
 _SERVICE_ACCOUNT = "gateway.istio.io/service-account"
 
@@ -26,7 +26,7 @@ def read_gateway(root: Fields, meta: Metadata) -> Gateway:
             bounds.LISTENERS,
             lambda entry: (entry.text("type", "IPAddress"), entry.required("value")),
         ),
-        service_account=meta.annotations.get(_SERVICE_ACCOUNT) or meta.name,
+        service_account=read_named_account(root.within("metadata"), _SERVICE_ACCOUNT, meta.name),
     )
 
 

@@ -9,7 +9,8 @@ from translators.resources.metadata import Metadata
 from translators.resources.parsing import bounds
 from translators.resources.parsing.fields import Fields
 
-_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")  # DNS-1123 subdomain
+_PART = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_NAME = re.compile(rf"(?=.{{1,253}}\Z){_PART}(?:\.{_PART})*")  # DNS-1123 subdomain
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # DNS-1123 label
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -22,6 +23,12 @@ def read_name(fields: Fields) -> str:
 def read_namespace(fields: Fields) -> str:
     """``metadata.namespace``, ``default`` if missing; empty, with a problem, if invalid."""
     return _read_dns(fields, "namespace", fields.text("namespace", "default"), _NAMESPACE)
+
+
+def read_named_account(metadata: Fields, annotation: str, default: str) -> str:
+    """The service account that an annotation names; the default, with a problem, if invalid."""
+    annotations = metadata.within("annotations")
+    return _read_dns(annotations, annotation, annotations.text(annotation), _NAME) or default
 
 
 def _read_dns(fields: Fields, name: str, value: str, form: re.Pattern[str]) -> str:
