@@ -129,7 +129,7 @@ async def test_a_renewed_certificate_closes_no_connection(mesh: Mesh) -> None:
         svids.forget(identity)
         svids.get(identity)
         mesh.plane.server._renewed(frozenset({identity}))
-        await mesh.plane.until_obeyed()
+        await mesh.plane.until_obeyed(by=mesh.name)
         after = await _serials(mesh.envoy)
         assert after
         assert after.isdisjoint(before)

@@ -110,7 +110,7 @@ async def test_refused_healed_and_gone_with_a_restart(
             assert 503 not in seen["/1"] + seen["/2"]  # and what was not has broken nothing
 
         republish(plane, mesh.name)
-        await plane.until_obeyed()
+        await plane.until_obeyed(by=mesh.name)
         assert plane.server._store.rejections(mesh.name) == ()
         assert await statuses(mesh, web, other) == {"/1": [404, 404], "/2": [200, 200]}
 
@@ -120,7 +120,7 @@ async def test_refused_healed_and_gone_with_a_restart(
             await server.aclose()
         async with control_plane(given, manifests.root, certs.authority) as again:
             await eventually(lambda: again.waypoints() == {mesh.name}, "connected")
-            await again.until_obeyed()
+            await again.until_obeyed(by=mesh.name)
             assert again.server._ads.counters.rejections.total() == 0
             await assert_equal(mesh, again)
             assert await statuses(mesh, web, other) == {"/1": [404, 404], "/2": [200, 200]}

@@ -110,7 +110,7 @@ async def more(load: Load, count: int) -> None:
 
 
 async def until_version(load: Load, version: str) -> None:
-    """Wait until only that version answers."""
+    """Wait until only that version answers, be it after a start and Envoy's pause before it."""
 
     def is_alone() -> bool:
         return len(load.outcome.samples) >= seen + 8 and {
@@ -118,4 +118,4 @@ async def until_version(load: Load, version: str) -> None:
         } == {version}
 
     seen = len(load.outcome.samples)
-    await eventually(is_alone)
+    await eventually(is_alone, timeout_s=30)

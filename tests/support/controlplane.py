@@ -44,9 +44,16 @@ class ControlPlane:
     addresses: Addresses
 
     async def until_obeyed(
-        self, there: Iterable[Manifest] = (), gone: Iterable[ObjectKey] = ()
+        self,
+        there: Iterable[Manifest] = (),
+        gone: Iterable[ObjectKey] = (),
+        by: WaypointName | None = None,
     ) -> None:
-        """Return when these objects are known and every Envoy has accepted what they mean."""
+        """Return when these objects are known and every Envoy has accepted what they mean.
+
+        With ``by``, an Envoy of that waypoint must be among them: one whose stream has just ended,
+        and that will open it again, is not taken for one that obeys.
+        """
         wanted = {made.key: made.value for made in map(parse, there) if made.key}
         wanted |= dict.fromkeys(gone)
         world = self.server._compiler._world
@@ -55,16 +62,17 @@ class ControlPlane:
             return all(Reader(world).find(key) == value for key, value in wanted.items())
 
         try:
-            await eventually(lambda: is_known() and self.in_sync(), "obeyed")
+            await eventually(lambda: is_known() and self.in_sync(by), "obeyed")
         except AssertionError as error:
             for problem in self.server._source.problems():
                 error.add_note(str(problem))
             raise
 
-    def in_sync(self) -> bool:
-        """Whether every Envoy has accepted all that the world means for it."""
+    def in_sync(self, by: WaypointName | None = None) -> bool:
+        """Whether every Envoy, one of ``by`` among them, has accepted all that is meant for it."""
         streams = self.server._ads.registry.streams()
-        return self.server._publisher.idle and all(map(self._has_all, streams))
+        is_there = by is None or by in {stream.proxy.waypoint for stream in streams}
+        return is_there and self.server._publisher.idle and all(map(self._has_all, streams))
 
     def waypoints(self) -> set[WaypointName]:
         """The waypoints whose Envoys are connected."""

@@ -213,14 +213,15 @@ class Mesh:
         before = self._written.get(name, set())
         self._written[name] = set(map(key_of, manifests))
         self.folder.put(name, *manifests)
-        await self.plane.until_obeyed(manifests, before.difference(*self._written.values()))
+        gone = before.difference(*self._written.values())
+        await self.plane.until_obeyed(manifests, gone, by=self.name)
         await self._round_trip()
 
     async def remove(self, name: str, *manifests: Manifest) -> None:
         """Remove the file, in which these were, and return when the waypoint obeys."""
         self._written.pop(name)
         self.folder.remove(name)
-        await self.plane.until_obeyed(gone=map(key_of, manifests))
+        await self.plane.until_obeyed(gone=map(key_of, manifests), by=self.name)
         await self._round_trip()
 
     async def clear(self) -> None:
@@ -229,7 +230,7 @@ class Mesh:
         for name in self._written:
             self.folder.remove(name)
         self._written.clear()
-        await self.plane.until_obeyed(gone=gone)
+        await self.plane.until_obeyed(gone=gone, by=self.name)
 
     async def _round_trip(self) -> None:
         """Let the worker of the Envoy turn: its main thread acknowledges before it has.
@@ -303,7 +304,7 @@ async def waypoint(
     clients = Clients(at, certs, client_ip)
     options = ("--drain-time-s", str(DRAIN_S))
     async with await EnvoyProcess.start(config, folder, f"waypoint-{home}", *options) as envoy:
-        await plane.until_obeyed(base)
+        await plane.until_obeyed(base, by=WaypointName(home, WAYPOINT))
         try:
             yield Mesh(home, manifests, plane, envoy, pods, certs, clients)
         finally:
