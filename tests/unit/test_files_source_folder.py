@@ -2,12 +2,15 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from translators.resources.authorizationpolicy import AuthorizationPolicy
 from translators.resources.core import Namespace
 from translators.resources.metadata import ObjectKey
 from xds_server.sources.folder import Folder, load_folder, load_stream
+from xds_server.sources.source import Check, unchecked
 
 
 def namespace(name: str, **labels: str) -> str:
@@ -27,8 +30,8 @@ def policy(action: str) -> str:
 class Look:
     """A folder and all that it holds by its own account, built from its changes alone."""
 
-    def __init__(self, root: Path, grace: float = 1.0) -> None:
-        self.folder = Folder(root, grace)
+    def __init__(self, root: Path, grace: float = 1.0, check: Check = unchecked) -> None:
+        self.folder = Folder(root, grace, check)
         self.held: dict[ObjectKey, object] = {}
 
     def __call__(self, now: float = 0.0, touched: tuple[str, ...] = ()) -> list[str]:
@@ -52,6 +55,45 @@ class Look:
 @pytest.fixture
 def look(tmp_path: Path) -> Look:
     return Look(tmp_path)
+
+
+def refuse_marked(manifest: Any) -> list[tuple[str, str]]:
+    """Refuses what is labelled so; the parsers know nothing of it."""
+    is_bad = manifest["metadata"].get("labels", {}).get("state") == "bad"
+    return [("metadata.labels.state", "is bad")] if is_bad else []
+
+
+def test_of_a_refused_object_the_last_good_version_stays(tmp_path: Path) -> None:
+    look = Look(tmp_path, check=refuse_marked)
+    (tmp_path / "new.yaml").write_text(namespace("new", state="bad"))
+    (tmp_path / "a.yaml").write_text(namespace("a", state="good") + "---\n" + namespace("b"))
+    assert look() == ["a", "b"]
+    (tmp_path / "a.yaml").write_text(namespace("a", state="bad") + "---\n" + namespace("b", x="y"))
+    assert look() == ["a", "b"]
+    assert look.labels("a") == {"state": "good"}
+    assert look.labels("b") == {"x": "y"}
+    assert look.problems() == [
+        "a.yaml:1: Namespace a metadata.labels.state is bad.",
+        "new.yaml:1: Namespace new metadata.labels.state is bad.",
+    ]
+    (tmp_path / "new.yaml").write_text(namespace("new"))
+    assert look() == ["a", "b", "new"]
+
+
+def test_a_policy_that_was_never_good_protects_as_well_as_it_can_be_read(tmp_path: Path) -> None:
+    def refuse_audit(manifest: Any) -> list[tuple[str, str]]:
+        return [("spec.action", "is refused")] if manifest["spec"]["action"] != "DENY" else []
+
+    look, file = Look(tmp_path, check=refuse_audit), tmp_path / "p.yaml"
+    key = ObjectKey("AuthorizationPolicy", "n", "p")
+    expected = {"AUDIT": "AUDIT", "CUSTOM": "CUSTOM", "DENY": "DENY", "ALLOW": "DENY"}
+    for action, counting in expected.items():
+        file.write_text(policy(action))
+        assert look() == ["p"]
+        found = look.held[key]
+        assert isinstance(found, AuthorizationPolicy)
+        assert found.action == counting
+    assert look.problems() == ["p.yaml:1: AuthorizationPolicy n/p spec.action is refused."]
 
 
 def test_which_files_count(tmp_path: Path, look: Look) -> None:

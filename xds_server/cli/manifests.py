@@ -11,6 +11,7 @@ from translators.compiler import Compiler
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.metadata import KubernetesObject
 from translators.world import Change, Reader, World
+from xds_server.cli.checking import manifest_check
 from xds_server.cli.options import FOUND_PROBLEMS
 from xds_server.sources.folder import load_folder, load_stream
 from xds_server.sources.source import SourceProblem
@@ -40,10 +41,11 @@ class Manifests:
 
 def compile_manifests(path: Path, mesh: Mesh) -> Manifests:
     """Read a folder, a file, or ``-`` (standard input). Raises ClickException if it is missing."""
+    check = manifest_check(lambda notice: click.echo(f"Notice: {notice}", err=True))
     if str(path) == "-":
-        loaded = load_stream(sys.stdin.buffer.read())
+        loaded = load_stream(sys.stdin.buffer.read(), check=check)
     elif path.exists():
-        loaded = load_folder(path)
+        loaded = load_folder(path, check)
     else:
         raise click.ClickException(f"{path}: no such file or folder")
     compiler = Compiler(mesh)

@@ -118,9 +118,12 @@ def serve(
 
 
 def _folder(path: Path) -> "Source":
+    import structlog
+
+    from xds_server.cli.checking import manifest_check
     from xds_server.sources.files import FileSource
 
-    return FileSource(path)
+    return FileSource(path, check=manifest_check(structlog.get_logger(__name__).warning))
 
 
 def _cluster(login: "Login") -> "Source":

@@ -13,7 +13,7 @@ class Catalog:
     """The objects of many files. Of an object in several files the first, by file name, counts.
 
     A file that went bad keeps what it last said: all of it if it can't be read, else the objects
-    that can't be.
+    that can't be, or that no API server would take.
     """
 
     def __init__(self) -> None:
@@ -84,8 +84,14 @@ class Catalog:
 
 def _keep_last_good(before: ManifestFile, after: ManifestFile) -> None:
     kept: dict[ObjectKey, Entry] = {
-        key: entry
-        for key, entry in before.objects.items()
-        if key not in after.objects and (after.lost or key in after.broken)
+        key: entry for key, entry in before.objects.items() if _is_better(key, entry, after)
     }
     after.objects |= kept
+
+
+def _is_better(key: ObjectKey, entry: Entry, after: ManifestFile) -> bool:
+    """Whether what a file said of an object is of more use than what it says now."""
+    now = after.objects.get(key)
+    if now is None:
+        return after.lost or key in after.broken
+    return now.refused and not entry.refused

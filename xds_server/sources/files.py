@@ -15,7 +15,7 @@ from watchfiles import awatch
 
 from translators.world import Change
 from xds_server.sources.folder import Folder
-from xds_server.sources.source import Sink, SourceProblem
+from xds_server.sources.source import Check, Sink, SourceProblem, unchecked
 
 _log = structlog.get_logger(__name__)
 
@@ -30,11 +30,12 @@ class FileSource:
 
     ``root`` may be missing, or go and come again: what was last there stays. It may be a link
     that is swapped. ``grace`` is how long, in seconds, an empty file counts as half-written.
+    ``check`` judges every object: of one that it refuses the last good version stays.
     """
 
-    def __init__(self, root: Path, grace: float = 1.0) -> None:
+    def __init__(self, root: Path, grace: float = 1.0, check: Check = unchecked) -> None:
         self._root = root
-        self._folder = Folder(root, grace)
+        self._folder = Folder(root, grace, check)
         self._problems: Sequence[SourceProblem] = []
         self._ticks = 0
 

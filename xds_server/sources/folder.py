@@ -16,7 +16,7 @@ from translators.world import Change
 from xds_server.sources.catalog import Catalog
 from xds_server.sources.documents import MAX_FILE_BYTES
 from xds_server.sources.manifest_file import ManifestFile, read_manifest_file, unreadable_file
-from xds_server.sources.source import SourceProblem
+from xds_server.sources.source import Check, SourceProblem, unchecked
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -86,11 +86,12 @@ class Folder:
     """The objects of a folder, kept up to date by ``refresh``.
 
     ``grace`` is how long, in seconds, an empty file counts as half-written: until then it keeps
-    what it said before.
+    what it said before. ``check`` judges every object.
     """
 
-    def __init__(self, root: Path, grace: float = 1.0) -> None:
+    def __init__(self, root: Path, grace: float = 1.0, check: Check = unchecked) -> None:
         self._root = root
+        self._check = check
         self._grace = grace
         self._stamps: dict[str, Stamp | None] = {}
         self._catalog = Catalog()
@@ -139,7 +140,7 @@ class Folder:
                 return
             file = ManifestFile()
         else:
-            file = read_path(self._root / name, shown)
+            file = read_path(self._root / name, shown, self._check)
         self._emptied.pop(name, None)
         self._catalog.put(shown, file)
 
@@ -153,11 +154,11 @@ def _shown(name: str) -> str:
     return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
 
 
-def read_path(path: Path, name: str) -> ManifestFile:
+def read_path(path: Path, name: str, check: Check = unchecked) -> ManifestFile:
     """Read one file, which may be bad in any way. ``name`` appears in problems."""
     try:
         with path.open("rb") as file:
-            return read_manifest_file(name, file.read(MAX_FILE_BYTES + 1))
+            return read_manifest_file(name, file.read(MAX_FILE_BYTES + 1), check)
     except OSError as error:
         return ManifestFile(lost=True, problems=[_cannot("read", name, error)])
 
@@ -174,19 +175,19 @@ class Loaded(NamedTuple):
     problems: list[SourceProblem]
 
 
-def load_folder(path: Path) -> Loaded:
+def load_folder(path: Path, check: Check = unchecked) -> Loaded:
     """Read a folder of manifests, or a single file, once. Never raises for what is in it."""
     if path.is_file():
-        return _load(_shown(path.name), read_path(path, _shown(path.name)))
-    folder = Folder(path)
+        return _load(_shown(path.name), read_path(path, _shown(path.name), check))
+    folder = Folder(path, check=check)
     changes = folder.refresh(now=0.0)
     objects = [change.value for change in changes if change.value is not None]
     return Loaded(objects, folder.problems())
 
 
-def load_stream(data: bytes, name: str = "<stdin>") -> Loaded:
+def load_stream(data: bytes, name: str = "<stdin>", check: Check = unchecked) -> Loaded:
     """Read manifests from the bytes of a file that has no path."""
-    return _load(name, read_manifest_file(name, data))
+    return _load(name, read_manifest_file(name, data, check))
 
 
 def _load(name: str, file: ManifestFile) -> Loaded:

@@ -5,17 +5,26 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from translators.resources import Problem, parse
+from translators.resources.authorizationpolicy import AuthorizationPolicy
 from translators.resources.metadata import KubernetesObject, ObjectKey
 from translators.resources.parsing.bounds import OBJECT_BYTES
+from translators.resources.requestauthentication import RequestAuthentication
 from xds_server.sources.documents import MAX_DOCUMENTS, Document, DocumentError, read_documents
-from xds_server.sources.source import SourceProblem
+from xds_server.sources.source import Check, SourceProblem, unchecked
+
+# Without them a door would stand open, so they are read to protect rather than left out.
+_PROTECTING = (AuthorizationPolicy, RequestAuthentication)
 
 
 class Entry(NamedTuple):
-    """An object and the line (from 1) that it starts on."""
+    """An object and the line (from 1) that it starts on.
+
+    ``refused``: no API server would take it, and it counts only for want of a better version.
+    """
 
     value: KubernetesObject
     line: int
+    refused: bool = False
 
 
 @dataclass(slots=True)
@@ -32,7 +41,7 @@ class ManifestFile:
     problems: list[SourceProblem] = field(default_factory=list)
 
 
-def read_manifest_file(name: str, data: bytes) -> ManifestFile:
+def read_manifest_file(name: str, data: bytes, check: Check = unchecked) -> ManifestFile:
     """Read a file's objects. ``name`` appears in problems, and tells JSON by its suffix."""
     file = ManifestFile()
     may_be_large = len(data) > OBJECT_BYTES
@@ -42,7 +51,7 @@ def read_manifest_file(name: str, data: bytes) -> ManifestFile:
                 file.lost = True
                 file.problems.append(_too_large(name, document.line))
             else:
-                _take(file, name, document)
+                _take(file, name, document, check)
     except DocumentError as error:
         return unreadable_file(name, error.reason, error.fix, error.line)
     return file
@@ -68,21 +77,24 @@ def expand_lists(documents: list[Document]) -> Iterator[Document]:
         yield from (Document(line, member) for member in members)
 
 
-def _take(file: ManifestFile, name: str, document: Document) -> None:
+def _take(file: ManifestFile, name: str, document: Document, check: Check) -> None:
     parsed = parse(document.value)
     key = parsed.key
     if parsed.ignored:
         return
-    file.problems += [_locate(name, document.line, key, each) for each in parsed.problems]
+    refusals = [Problem(path, reason, "") for path, reason in check(document.value)]
+    told = {problem.path for problem in parsed.problems}
+    problems = [*parsed.problems, *(each for each in refusals if each.path not in told)]
+    file.problems += [_locate(name, document.line, key, each) for each in problems]
     if key is None:
         file.lost = True
     elif key in file.objects:
         first = file.objects[key].line
         file.problems.append(duplicate(name, document.line, key, name, first, counts=False))
-    elif parsed.value is None:
+    elif parsed.value is None or (refusals and not isinstance(parsed.value, _PROTECTING)):
         file.broken.add(key)
     else:
-        file.objects[key] = Entry(parsed.value, document.line)
+        file.objects[key] = Entry(parsed.value, document.line, refused=bool(refusals))
 
 
 def _locate(name: str, line: int, key: ObjectKey | None, problem: Problem) -> SourceProblem:

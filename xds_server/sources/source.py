@@ -1,6 +1,6 @@
 """What all sources have in common."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +8,14 @@ from translators.resources.metadata import ObjectKey
 from translators.world import Change
 
 Sink = Callable[[Sequence[Change]], None]
+
+Check = Callable[[object], Iterable[tuple[str, str]]]
+"""What an API server would refuse in a manifest: fields (empty: the whole), and the reasons."""
+
+
+def unchecked(_manifest: object) -> tuple[()]:
+    """A ``Check`` that refuses nothing."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from xds_server.validation.cel import CelEngine, RuleEngine
 from xds_server.validation.defaults import fill_defaults
 from xds_server.validation.lists import find_duplicates
 from xds_server.validation.metadata import check_metadata
+from xds_server.validation.moved import with_moved_fields
 from xds_server.validation.rules import RulesCheck, compile_rules
 from xds_server.validation.schemas import Channel, Definition, load_crds, read_definitions
 from xds_server.validation.structure import StructureCheck, compile_structure
@@ -85,7 +86,7 @@ class Validator:
 def default_validator(channel: Channel = "experimental") -> Validator:
     """The validator for the kinds of the Gateway API and Istio, shared by all callers."""
     crds = (*load_crds(f"gateway-api-{channel}"), *load_crds("istio"))
-    definitions = (definition for crd in crds for definition in read_definitions(crd))
+    definitions = (with_moved_fields(each) for crd in crds for each in read_definitions(crd))
     return Validator((each for each in definitions if each.served), _find_engine())
 
 
