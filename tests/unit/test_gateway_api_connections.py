@@ -168,8 +168,8 @@ def test_a_lost_address_is_lost_for_server_names_too():
     assert isinstance(table.hosts[0], TlsHost)
 
 
-def told(subject) -> dict[str, tuple[bool, str, str]]:
-    reader = reader_of(gateway(), DB, WEB, OTHER, subject)
+def told(subject, *others) -> dict[str, tuple[bool, str, str]]:
+    reader = reader_of(gateway(), DB, WEB, OTHER, subject, *others)
     found = route_conditions(reader, Mesh(), subject)
     return {one.type: (one.status, one.reason, one.origin.path) for one in found}
 
@@ -190,6 +190,28 @@ def test_conditions():
     assert names["Accepted"] == (False, "UnsupportedValue", "spec.hostnames[0]")
     nowhere = told(tcp("r", to("db", 90), parent="gone"))
     assert nowhere["Accepted"] == (False, "NoMatchingParent", "spec.parentRefs[0]")
+
+
+LOST = (False, "Conflicted")
+
+
+def test_a_route_whose_connections_an_older_one_has_is_told_so():
+    old, new = tcp("old", to("db", 90), created=OLD), tcp("new", to("db", 90), created=NEW)
+    assert told(old, new)["Accepted"][0]
+    assert told(new, old)["Accepted"] == (*LOST, "spec.parentRefs[0]")
+    elsewhere = tcp("old", to("db", 90), created=OLD, namespace="clients")
+    assert told(new, elsewhere)["Accepted"][0], "each namespace of clients has its own"
+    first = tls("first", ("a.example", "*.b.example"), to("web", 443), created=OLD)
+    same = tls("same", ("A.example",), to("web", 443), created=NEW)
+    some = tls("some", ("a.example", "c.b.example"), to("web", 443), created=NEW)
+    assert told(same, first)["Accepted"] == (*LOST, "spec.hostnames")
+    assert told(some, first)["Accepted"][0]
+    assert told(some, first)["PartiallyInvalid"] == (True, "Conflicted", "spec.hostnames")
+    assert "PartiallyInvalid" not in told(first, same, some)
+    rest = tcp("rest", to("db", 90), parent="web", created=OLD)
+    assert told(rest, first)["Accepted"][0]
+    every = tls("every", (), to("web", 443), created=NEW)
+    assert told(rest, every)["Accepted"] == (*LOST, "spec.parentRefs[0]")
 
 
 tcp_rules = few(st.builds(TcpRule, few(st.builds(TcpBackend, refs, numbers)), texts))

@@ -17,6 +17,7 @@ from translators.gateway_api.labels import INGRESS_USE_WAYPOINT
 from translators.gateway_api.names import virtual_ips
 from translators.gateway_api.protocol import protocol_of
 from translators.gateway_api.references import Referrer
+from translators.gateway_api.rivals import lost_claims
 from translators.gateway_api.rules import Rule, fatal_issues, rule_issues, usable_matches
 from translators.ir.condition import Condition
 from translators.ir.origin import Origin
@@ -137,7 +138,9 @@ def _parent_conditions(
         message = f"{at.path}: {refused}"
         yield Condition(at, "Accepted", False, "NoMatchingParent", message, scope)
     else:
-        yield from _acceptance(origin, scope, route, issues)
+        lost, all_lost = _rivalry(reader, service, index, route)
+        works = _works(route) and not all_lost
+        yield from _acceptance(origin, scope, [*issues, *lost], works=works)
     yield _resolved_refs(origin, scope, issues)
     yield _resolved_waypoint(reader, origin, scope, service)
 
@@ -193,12 +196,21 @@ def _lacks(route: MeshRoute) -> str:
             assert_never(route)
 
 
+def _rivalry(
+    reader: Reader, service: Service | None, index: int, route: MeshRoute
+) -> tuple[list[Issue], bool]:
+    """What older routes leave nothing of; of requests they always leave something."""
+    if service is None or not isinstance(route, TCPRoute | TLSRoute):
+        return [], False
+    return lost_claims(reader, service, index, route)
+
+
 def _acceptance(
-    origin: Origin, scope: str, route: MeshRoute, issues: list[Issue]
+    origin: Origin, scope: str, issues: list[Issue], *, works: bool
 ) -> Iterator[Condition]:
     """Accepted if some rule works; PartiallyInvalid besides if some part of the route doesn't."""
     wrong = [issue for issue in issues if issue.subject is Subject.VALUE]
-    if wrong and not _works(route):
+    if wrong and not works:
         yield _from_issues(origin, "Accepted", False, wrong, scope, "")
         return
     yield Condition(origin, "Accepted", True, "Accepted", "Route was valid", scope)

@@ -25,7 +25,8 @@ from translators.world import Reader
 
 ConnectionRoute = TCPRoute | TLSRoute
 
-_ANY = "*"
+ANY_NAME = "*"
+"""The server name of a route for all connections, also for those that have none."""
 
 
 def connection_rules(
@@ -57,12 +58,12 @@ def tls_hosts(
     if not routes:
         return ()
     tls, tcp = by_audience(routes, home), by_audience(others, home)
-    names = {name for route in routes for name in _server_names(route)}
+    names = {name for route in routes for name in server_names(route)}
     refused = bool(tls.producers or tcp.producers)
     rest = () if refused else (ConnectionRule("default", (Share(own_cluster),)),)
     return tuple(
         TlsHost(name, authorities, (*_rules(scope, name, tls, tcp), *rest))
-        for name in sorted(names | {_ANY})
+        for name in sorted(names | {ANY_NAME})
     )
 
 
@@ -89,7 +90,15 @@ def fatal_issues(route: ConnectionRoute) -> Iterator[Issue]:
 
 def has_names(route: TLSRoute) -> bool:
     """Whether any server name can lead to the route."""
-    return bool(_server_names(route))
+    return bool(server_names(route))
+
+
+def server_names(route: TLSRoute) -> tuple[str, ...]:
+    """The server names of a route in lower case; a route without any is for all of them."""
+    if not route.hostnames:
+        return (ANY_NAME,)
+    names = (name.lower() for name in route.hostnames)
+    return tuple(name for name in names if is_server_name(name))
 
 
 def outbound_connections(
@@ -124,14 +133,14 @@ def _best(name: str, routes: Iterable[TLSRoute]) -> ConnectionRoute | None:
     covering = (
         ((pattern == name, len(pattern)), route)
         for route in routes
-        for pattern in _server_names(route)
+        for pattern in server_names(route)
         if _covers(pattern, name)
     )
     return max(covering, key=lambda found: found[0], default=(None, None))[1]
 
 
 def _covers(pattern: str, name: str) -> bool:
-    return pattern in (_ANY, name) or (pattern.startswith("*.") and name.endswith(pattern[1:]))
+    return pattern in (ANY_NAME, name) or (pattern.startswith("*.") and name.endswith(pattern[1:]))
 
 
 def _rule_or_refusal(
@@ -163,14 +172,6 @@ def _shares(scope: Scope, route: ConnectionRoute) -> Iterator[Share]:
 
 def _backends(route: ConnectionRoute) -> tuple[TcpBackend, ...]:
     return route.rules[0].backends if route.rules else ()
-
-
-def _server_names(route: TLSRoute) -> tuple[str, ...]:
-    """The server names of a route in lower case; a route without any is for all of them."""
-    if not route.hostnames:
-        return (_ANY,)
-    names = (name.lower() for name in route.hostnames)
-    return tuple(name for name in names if is_server_name(name))
 
 
 def _name_issues(route: TLSRoute) -> Iterator[Issue]:

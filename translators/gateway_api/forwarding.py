@@ -35,9 +35,13 @@ def forwarding_issues(rule: HttpRule) -> Iterator[Issue]:
 
 
 def timeouts(rule: HttpRule) -> tuple[int | None, int | None]:
-    """How long a request, and one attempt of it, may take, in milliseconds; None: no bound."""
+    """How long a request, and one attempt of it, may take, in milliseconds; None: no bound.
+
+    Where the rule asks for no retries one attempt is all there is, as far as its author knows: it
+    must not take several times as long because it is repeated anyway (as in Istio).
+    """
     request, backend = _bound(rule.timeout_request), _bound(rule.timeout_backend)
-    if retry_of(rule) is None:
+    if rule.retry is None or retry_of(rule) is None:
         return (request if backend is None else backend), None
     return request, backend
 
