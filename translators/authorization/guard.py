@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 from translators.authorization.custom import Provider, first_providers
 from translators.authorization.fields import Scope
@@ -72,6 +73,15 @@ class _Rules:
         )
 
 
+class _Read(NamedTuple):
+    """The rules of a policy where requests are seen, and where they are not."""
+
+    policy: AuthorizationPolicy
+    http: list[AuthzRule]
+    tcp: list[AuthzRule]
+    needs_http: bool
+
+
 def guard(
     policies: Iterable[AuthorizationPolicy],
     mesh: Mesh,
@@ -79,16 +89,16 @@ def guard(
     providers: Mapping[str, Provider] = _NO_PROVIDERS,
 ) -> Guard:
     """What these policies together mean for a service port; ``providers`` are those to be asked."""
-    policies = tuple(policies)
-    if not policies:
+    read = [_read(policy, mesh, port) for policy in policies]
+    if not read:
         return Guard()
     http, tcp, connect = _Rules(), _Rules(), _Rules()
-    for policy in policies:
-        _add(http, policy, mesh, port, http=True)
-        _add(tcp, policy, mesh, port, http=False)
-        if policy.action != "CUSTOM" and not _needs_http(policy, mesh, port):
-            _add(connect, policy, mesh, port, http=False)
-    if any(policy.action == "ALLOW" and _needs_http(policy, mesh, port) for policy in policies):
+    for one in read:
+        _add(http, one.policy, one.http)
+        _add(tcp, one.policy, one.tcp)
+        if one.policy.action != "CUSTOM" and not one.needs_http:
+            _add(connect, one.policy, one.tcp)
+    if any(one.policy.action == "ALLOW" and one.needs_http for one in read):
         connect.allow = None  # a request that some HTTP rule allows must still get in
     return Guard(http.freeze(providers), tcp.freeze(providers), connect.freeze(providers))
 
@@ -101,7 +111,7 @@ def layered(policies: Iterable[AuthorizationPolicy], mesh: Mesh, port: int) -> A
     rules = _Rules()
     for policy in policies:
         if policy.unreadable or policy.action in LAYERED_ACTIONS:
-            _add(rules, policy, mesh, port, http=False)
+            _add(rules, policy, _read(policy, mesh, port).tcp)
     return rules.freeze(_NO_PROVIDERS)
 
 
@@ -112,12 +122,22 @@ def _check(provider: Provider, rules: list[AuthzRule]) -> CustomCheck:
     return CustomCheck(provider.config, provider.cluster.name, tuple(named))
 
 
-def _add(rules: _Rules, policy: AuthorizationPolicy, mesh: Mesh, port: int, *, http: bool) -> None:
-    made = [
-        rule
-        for index in range(len(policy.rules))
-        if (rule := _rule(policy, index, mesh, port, http=http)) is not None
-    ]
+def _read(policy: AuthorizationPolicy, mesh: Mesh, port: int) -> _Read:
+    """Both meanings of a policy, which most rules about nothing but the peer have in common."""
+    http, tcp = [], []
+    needs_http = False
+    for index in range(len(policy.rules)):
+        meaning = meaning_of(policy, index, mesh, port, http=True)
+        rule = blind = _rule(policy, index, meaning)
+        if meaning.needs_http:
+            needs_http = True
+            blind = _rule(policy, index, meaning_of(policy, index, mesh, port, http=False))
+        http += [rule] if rule is not None else []
+        tcp += [blind] if blind is not None else []
+    return _Read(policy, http, tcp, needs_http)
+
+
+def _add(rules: _Rules, policy: AuthorizationPolicy, made: list[AuthzRule]) -> None:
     if policy.unreadable:
         rules.deny.append(_deny_all(policy))
     elif policy.action == "ALLOW" and is_dry_run(policy):
@@ -134,11 +154,8 @@ def _add(rules: _Rules, policy: AuthorizationPolicy, mesh: Mesh, port: int, *, h
         rules.deny.extend(made)
 
 
-def _rule(
-    policy: AuthorizationPolicy, index: int, mesh: Mesh, port: int, *, http: bool
-) -> AuthzRule | None:
+def _rule(policy: AuthorizationPolicy, index: int, meaning: Meaning) -> AuthzRule | None:
     """A rule as a predicate pair; None if it can never match."""
-    meaning = meaning_of(policy, index, mesh, port, http=http)
     if NOTHING in (meaning.sources, meaning.operations):
         return None
     return AuthzRule(
@@ -161,13 +178,6 @@ def meaning_of(
 def is_dry_run(policy: AuthorizationPolicy) -> bool:
     """Whether a policy is only watched, not enforced (annotation ``istio.io/dry-run``)."""
     return policy.meta.annotations.get(_DRY_RUN) == "true"
-
-
-def _needs_http(policy: AuthorizationPolicy, mesh: Mesh, port: int) -> bool:
-    return any(
-        meaning_of(policy, index, mesh, port, http=True).needs_http
-        for index in range(len(policy.rules))
-    )
 
 
 def _deny_all(policy: AuthorizationPolicy) -> AuthzRule:

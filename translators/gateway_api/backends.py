@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 
-from translators.gateway_api.clusters import http_cluster, outbound_cluster, own_http_cluster
+from translators.gateway_api.clusters import outbound_cluster, own_http_cluster
 from translators.gateway_api.endpoints import Destination
 from translators.gateway_api.filters import MIRROR, backend_filter_issues
 from translators.gateway_api.headers import REQUEST, RESPONSE, edit_of
-from translators.gateway_api.issues import Issue, check
+from translators.gateway_api.issues import Issue, unusable
 from translators.gateway_api.references import Referrer, Target, resolve_ref
-from translators.gateway_api.scope import Scope
+from translators.gateway_api.scope import Found, Scope
 from translators.ir.cluster import ServiceCluster
 from translators.ir.route import Mirror, WeightedBackend
 from translators.ir.waypoint import Mesh
-from translators.resources.httproute import HttpBackend, HttpRule
+from translators.resources.httproute import BackendRef, HttpBackend, HttpRule
 from translators.resources.tcproute import TcpBackend
 from translators.world import Reader
 
@@ -37,11 +37,11 @@ def rule_backend_issues(
 def weight_issues(backends: Sequence[HttpBackend | TcpBackend]) -> Iterator[Issue]:
     """Weights that can't be used; field paths are below the rule."""
     for index, backend in enumerate(backends):
-        message = f"weight {backend.weight} is out of range"
-        valid = 0 <= backend.weight <= _MAX_WEIGHT
-        yield from check(f"backendRefs[{index}].weight", message, holds=valid)
-    bounded = sum(backend.weight for backend in backends) <= _MAX_TOTAL
-    yield from check("backendRefs", "the weights are too much together", holds=bounded)
+        if not 0 <= backend.weight <= _MAX_WEIGHT:
+            message = f"weight {backend.weight} is out of range"
+            yield unusable(f"backendRefs[{index}].weight", message)
+    if sum(backend.weight for backend in backends) > _MAX_TOTAL:
+        yield unusable("backendRefs", "the weights are too much together")
 
 
 def weighted_backends(
@@ -67,9 +67,9 @@ def outbound(
     refs = [backend.ref for backend in rule.backends]
     refs += [one.mirror.backend for one in rule.filters if one.mirror is not None]
     for ref in refs:
-        target = resolve_ref(scope.reader, scope.mesh, referrer, ref)
-        if isinstance(target, Target) and own_http_cluster(scope, target) is None:
-            yield outbound_cluster(scope, target)
+        found = _found(scope, referrer, ref)
+        if found is not None and found.outbound is not None:
+            yield found.outbound
 
 
 def _backend_issues(
@@ -81,13 +81,29 @@ def _backend_issues(
     yield from backend_filter_issues(backend.filters)
 
 
+def _found(scope: Scope, referrer: Referrer, ref: BackendRef) -> Found | None:
+    """Where requests to a backend go; None if it can't be had. Looked up once a translation."""
+    key = (referrer, ref)
+    if key not in scope.backends:
+        target = resolve_ref(scope.reader, scope.mesh, referrer, ref)
+        scope.backends[key] = None if isinstance(target, Issue) else _find(scope, target)
+    return scope.backends[key]
+
+
+def _find(scope: Scope, target: Target) -> Found:
+    own = own_http_cluster(scope, target)
+    if own is not None:
+        return Found(own)
+    outbound = outbound_cluster(scope, target)
+    return Found(outbound[0].name, outbound)
+
+
 def _weighted(scope: Scope, referrer: Referrer, backend: HttpBackend) -> WeightedBackend:
-    target = resolve_ref(scope.reader, scope.mesh, referrer, backend.ref)
-    broken = isinstance(target, Issue) or any(backend_filter_issues(backend.filters))
-    if isinstance(target, Issue) or broken:
+    found = _found(scope, referrer, backend.ref)
+    if found is None or any(backend_filter_issues(backend.filters)):
         return WeightedBackend(None, backend.weight)
     return WeightedBackend(
-        cluster=http_cluster(scope, target),
+        cluster=found.cluster,
         weight=backend.weight,
         request_headers=edit_of(backend.filters, REQUEST),
         response_headers=edit_of(backend.filters, RESPONSE),
@@ -98,8 +114,8 @@ def _mirrors(scope: Scope, referrer: Referrer, rule: HttpRule) -> Iterator[Mirro
     for one in rule.filters:
         if one.type != MIRROR or one.mirror is None:
             continue
-        target = resolve_ref(scope.reader, scope.mesh, referrer, one.mirror.backend)
-        if isinstance(target, Target):
+        found = _found(scope, referrer, one.mirror.backend)
+        if found is not None:
             percent = 100 if one.mirror.percent is None else one.mirror.percent
             numerator, denominator = one.mirror.fraction or (percent, 100)
-            yield Mirror(http_cluster(scope, target), numerator, denominator)
+            yield Mirror(found.cluster, numerator, denominator)

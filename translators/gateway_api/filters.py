@@ -37,6 +37,8 @@ T = TypeVar("T")
 
 def filter_issues(rule: HttpRule) -> Iterator[Issue]:
     """All that keeps the filters of a rule from being used; field paths are below the rule."""
+    if not rule.filters:
+        return
     counts = Counter(one.type for one in rule.filters)
     for kind in (REQUEST, RESPONSE, REDIRECT, REWRITE, CORS):
         once = counts[kind] <= 1
@@ -58,6 +60,8 @@ def filter_issues(rule: HttpRule) -> Iterator[Issue]:
 
 def backend_filter_issues(filters: tuple[HttpFilter, ...]) -> Iterator[Issue]:
     """All that keeps the filters of a backend from being used; only headers can be changed."""
+    if not filters:
+        return
     counts = Counter(one.type for one in filters)
     for kind in (REQUEST, RESPONSE):
         once = counts[kind] <= 1

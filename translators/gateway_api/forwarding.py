@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from translators.gateway_api.durations import is_duration, milliseconds
-from translators.gateway_api.issues import Issue, check
+from translators.gateway_api.issues import Issue, check, unusable
 from translators.gateway_api.texts import is_cookie_path, is_header_name
 from translators.ir.route import Persistence, Retry
 from translators.resources.httproute import HttpRetry, HttpRule, HttpSessionPersistence
@@ -26,7 +26,8 @@ def forwarding_issues(rule: HttpRule) -> Iterator[Issue]:
     yield from _duration_issues("timeouts.backendRequest", rule.timeout_backend)
     request, backend = _bound(rule.timeout_request), _bound(rule.timeout_backend)
     fits = request is None or backend is None or backend <= request
-    yield from check("timeouts.backendRequest", "longer than timeouts.request", holds=fits)
+    if not fits:
+        yield unusable("timeouts.backendRequest", "longer than timeouts.request")
     if rule.retry is not None:
         yield from _retry_issues(rule.retry)
     if rule.session_persistence is not None:
@@ -77,8 +78,8 @@ def persistence_of(rule: HttpRule, default_name: str) -> Persistence | None:
 
 
 def _duration_issues(path: str, text: str | None) -> Iterator[Issue]:
-    valid = text is None or is_duration(text)
-    yield from check(path, f"{text!r} is no duration; {_DURATIONS}", holds=valid)
+    if text is not None and not is_duration(text):
+        yield unusable(path, f"{text!r} is no duration; {_DURATIONS}")
 
 
 def _bound(text: str | None) -> int | None:

@@ -23,8 +23,8 @@ _VALUE_TYPES = "Exact or RegularExpression"
 def match_issues(match: HttpMatch) -> Iterator[Issue]:
     """All that keeps a match from being used; field paths are below the match."""
     yield from _path_issues(match.path)
-    known = not match.method or match.method in _METHODS
-    yield from check("method", f"method {match.method!r} is unknown", holds=known)
+    if match.method and match.method not in _METHODS:
+        yield unusable("method", f"method {match.method!r} is unknown")
     yield from header_issues(match.headers)
     for index, parameter in enumerate(match.query):
         valid = is_header_name(parameter.name)
@@ -57,8 +57,9 @@ def route_match(match: HttpMatch, peer_namespaces: tuple[str, ...]) -> RouteMatc
 def _path_issues(path: HttpPathMatch) -> Iterator[Issue]:
     match path.type:
         case "Exact" | "PathPrefix":
-            message = f"{path.value!r} can't be a path; begin it with /, without //, . or .. in it"
-            yield from check("path.value", message, holds=is_path(path.value))
+            if not is_path(path.value):
+                hint = "begin it with /, without //, . or .. in it"
+                yield unusable("path.value", f"{path.value!r} can't be a path; {hint}")
         case "RegularExpression":
             yield from _pattern_issues("path.value", path.value)
         case _:

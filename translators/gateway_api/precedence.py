@@ -1,7 +1,8 @@
 """Which of several matches is tried first."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
 
 from translators.ir.route import PathKind, Route, RouteMatch
 from translators.resources.grpcroute import GrpcMethodMatch
@@ -15,22 +16,6 @@ Specificity = tuple[int, int, int, int, int, int]
 Seniority = tuple[bool, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """A route, and where its match stands: of which object, rule and match it is made."""
-
-    route: Route
-    specificity: Specificity
-    owner: Metadata
-    rule: int
-    match: int
-
-
-def in_order(ranked: Iterable[Ranked]) -> tuple[Route, ...]:
-    """The routes in the order in which they must be tried."""
-    return tuple(one.route for one in sorted(ranked, key=_precedence))
-
-
 # Gateway API, HTTPRouteRule.matches: "Across all rules specified on applicable Routes, precedence
 # must be given to the match having: 'Exact' path match. 'Prefix' path match with largest number
 # of characters. Method match. Largest number of header matches. Largest number of query param
@@ -40,8 +25,25 @@ def in_order(ranked: Iterable[Ranked]) -> tuple[Route, ...]:
 # If ties still exist within an HTTPRoute, matching precedence MUST be granted to the FIRST
 # matching rule (in list order) with a match meeting the above criteria."
 # Regular expressions are left to the implementation: as in Istio they come last, longest first.
-def _precedence(ranked: Ranked) -> tuple[Specificity, Seniority, int, int]:
-    return ranked.specificity, seniority(ranked.owner), ranked.rule, ranked.match
+class Rank(NamedTuple):
+    """Where a match stands, the less the earlier: of which object, rule and match it is."""
+
+    specificity: Specificity
+    owner: Seniority
+    rule: int
+    match: int
+
+
+class Ranked(NamedTuple):
+    """A route, and where its match stands."""
+
+    rank: Rank
+    route: Route
+
+
+def in_order(ranked: Iterable[Ranked]) -> tuple[Route, ...]:
+    """The routes in the order in which they must be tried."""
+    return tuple(one.route for one in sorted(ranked, key=itemgetter(0)))
 
 
 def seniority(owner: Metadata) -> Seniority:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from translators.gateway_api.attachment import by_audience
 from translators.gateway_api.forwarding import DEFAULT_RETRY
 from translators.gateway_api.precedence import Ranked, in_order
-from translators.gateway_api.rules import RuleContext, rule_routes
+from translators.gateway_api.rules import ranked_routes
 from translators.gateway_api.scope import Scope
 from translators.ir.route import DirectResponse, Forward, Route, RouteMatch, WeightedBackend
 from translators.resources.core import Service
@@ -47,8 +47,7 @@ def _ordered(
 ) -> tuple[Route, ...]:
     def ranked() -> Iterator[Ranked]:
         for route in routes:
-            for index in range(len(route.rules)):
-                yield from rule_routes(RuleContext(scope, route, index, port, peers))
+            yield from ranked_routes(scope, route, port, peers)
 
     return in_order(ranked())
 

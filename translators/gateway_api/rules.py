@@ -34,10 +34,12 @@ from translators.gateway_api.headers import REQUEST, RESPONSE, edit_of
 from translators.gateway_api.issues import Issue, unusable
 from translators.gateway_api.matches import match_issues, route_match
 from translators.gateway_api.precedence import (
+    Rank,
     Ranked,
     Specificity,
     grpc_specificity,
     http_specificity,
+    seniority,
 )
 from translators.gateway_api.references import Referrer
 from translators.gateway_api.scope import Scope
@@ -52,62 +54,72 @@ from translators.world import Reader
 Rule = HttpRule | GrpcRule
 
 # What a client of gRPC learns is UNAVAILABLE, as the Gateway API wants it; a 500 would be UNKNOWN.
-_GRPC_FAILS = 503
-_HTTP_FAILS = 500
+_GRPC_FAILS = DirectResponse(503)
+_HTTP_FAILS = DirectResponse(500)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteContext:
+    """A route where it is applied: for which port of a service, for whose peers.
+
+    ``referrer`` is who refers to its backends, ``fails`` the answer where a rule can't be followed.
+    """
+
+    scope: Scope
+    route: HTTPRoute | GRPCRoute
+    port: int
+    peer_namespaces: tuple[str, ...]
+    referrer: Referrer
+    fails: DirectResponse
 
 
 @dataclass(frozen=True, slots=True)
 class RuleContext:
-    """A rule where it is applied: of which route, for which port of a service, for whose peers."""
+    """A rule of such a route, in the terms of an HTTPRoute, and its place in the route."""
 
-    scope: Scope
-    route: HTTPRoute | GRPCRoute
+    of: RouteContext
+    rule: HttpRule
     index: int
-    port: int
-    peer_namespaces: tuple[str, ...] = ()
-
-    @property
-    def given(self) -> Rule:
-        """The rule itself."""
-        return self.route.rules[self.index]
-
-    @property
-    def rule(self) -> HttpRule:
-        """What the rule asks for, in the terms of an HTTPRoute."""
-        return http_terms(self.given)
-
-    @property
-    def referrer(self) -> Referrer:
-        """Who refers to the rule's backends."""
-        return Referrer(self.route.kind, self.route.meta.namespace)
-
-    @property
-    def fails(self) -> DirectResponse:
-        """The answer where the rule can't be followed."""
-        return DirectResponse(_GRPC_FAILS if isinstance(self.route, GRPCRoute) else _HTTP_FAILS)
 
     @property
     def name(self) -> str:
         """Istio's name of the rule's routes, or the one that the rule gives itself."""
-        return self.rule.name if is_name(self.rule.name) else self.number
+        own = self.rule.name
+        return own if own and is_name(own) else self.number
 
     @property
     def number(self) -> str:
         """A name that no other rule has."""
-        return f"{self.route.meta.namespace}.{self.route.meta.name}.{self.index}"
+        meta = self.of.route.meta
+        return f"{meta.namespace}.{meta.name}.{self.index}"
 
 
-def rule_routes(context: RuleContext) -> Iterator[Ranked]:
-    """The routes of a rule, one for each match.
+def ranked_routes(
+    scope: Scope, route: HTTPRoute | GRPCRoute, port: int, peer_namespaces: tuple[str, ...]
+) -> Iterator[Ranked]:
+    """The routes of all rules of a route, one for each match."""
+    fails = _GRPC_FAILS if isinstance(route, GRPCRoute) else _HTTP_FAILS
+    referrer = Referrer(route.kind, route.meta.namespace)
+    context = RouteContext(scope, route, port, peer_namespaces, referrer, fails)
+    owner = seniority(route.meta)
+    for index, given in enumerate(route.rules):
+        for number, specificity, made in _rule_routes(context, index, given):
+            yield Ranked(Rank(specificity, owner, index, number), made)
+
+
+def _rule_routes(
+    of: RouteContext, index: int, given: Rule
+) -> Iterator[tuple[int, Specificity, Route]]:
+    """The routes of a rule, each with the place of its match in the rule.
 
     A rule that asks for what can't be done answers 500, to a gRPC call UNAVAILABLE: a filter that
     is skipped, or a value that is guessed, would be worse. A match that can't be expressed is
     left out, because no match would come near to it.
     """
-    fails = any(fatal_issues(context.given))
-    for index, match, specificity in usable_matches(context.given, context.peer_namespaces):
-        route = _failing(context, match) if fails else _working(context, match)
-        yield Ranked(route, specificity, context.route.meta, context.index, index)
+    context = RuleContext(of, http_terms(given), index)
+    make = _failing if any(fatal_issues(given)) else _working
+    for number, match, specificity in usable_matches(given, of.peer_namespaces):
+        yield number, specificity, make(context, match)
 
 
 def usable_matches(
@@ -166,12 +178,13 @@ def _match_issues(rule: Rule) -> Iterator[Iterator[Issue]]:
 
 
 def _origin(context: RuleContext) -> Origin:
-    meta = context.route.meta
-    return Origin(context.route.kind, meta.namespace, meta.name, f"spec.rules[{context.index}]")
+    route = context.of.route
+    meta = route.meta
+    return Origin(route.kind, meta.namespace, meta.name, f"spec.rules[{context.index}]")
 
 
 def _failing(context: RuleContext, match: RouteMatch) -> Route:
-    return Route(context.name, match, context.fails, origin=_origin(context))
+    return Route(context.name, match, context.of.fails, origin=_origin(context))
 
 
 def _working(context: RuleContext, match: RouteMatch) -> Route:
@@ -190,16 +203,16 @@ def _working(context: RuleContext, match: RouteMatch) -> Route:
 def _action(context: RuleContext, match: RouteMatch) -> RouteAction:
     redirect = redirect_of(context.rule)
     if redirect is not None:
-        return redirect_action(redirect, match, context.port)
+        return redirect_action(redirect, match, context.of.port)
     return _forward(context, match)
 
 
 def _forward(context: RuleContext, match: RouteMatch) -> RouteAction:
     """Send on; without any valid backend that has a weight it fails (Gateway API)."""
-    rule = context.rule
-    backends = weighted_backends(context.scope, context.referrer, rule)
+    of, rule = context.of, context.rule
+    backends = weighted_backends(of.scope, of.referrer, rule)
     if not backends:
-        return context.fails
+        return of.fails
     timeout, attempt_timeout = timeouts(rule)
     rewrite = rewrite_of(rule)
     return Forward(
@@ -209,7 +222,7 @@ def _forward(context: RuleContext, match: RouteMatch) -> RouteAction:
         retry=retry_of(rule),
         host_rewrite=rewrite.hostname or "",
         path_rewrite=path_edit(rewrite.path, match),
-        mirrors=mirrors(context.scope, context.referrer, rule),
+        mirrors=mirrors(of.scope, of.referrer, rule),
         persistence=persistence_of(rule, context.number),
-        invalid_status=context.fails.status,
+        invalid_status=of.fails.status,
     )

@@ -10,8 +10,8 @@ NOTHING = Nothing()
 
 def all_of(parts: Iterable[Predicate]) -> Predicate:
     """True if every part is."""
-    kept = tuple(part for part in parts if part != EVERYTHING)
-    if NOTHING in kept:
+    kept = tuple(part for part in parts if not isinstance(part, Everything))
+    if any(isinstance(part, Nothing) for part in kept):
         return NOTHING
     if len(kept) == 1:
         return kept[0]
@@ -20,9 +20,11 @@ def all_of(parts: Iterable[Predicate]) -> Predicate:
 
 def any_of(parts: Iterable[Predicate]) -> Predicate:
     """True if some part is."""
-    kept = tuple(dict.fromkeys(part for part in parts if part != NOTHING))
-    if EVERYTHING in kept:
+    kept = tuple(part for part in parts if not isinstance(part, Nothing))
+    if any(isinstance(part, Everything) for part in kept):
         return EVERYTHING
+    if len(kept) > 1:
+        kept = tuple(dict.fromkeys(kept))
     if len(kept) == 1:
         return kept[0]
     return AnyOf(kept) if kept else NOTHING
