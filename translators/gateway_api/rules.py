@@ -102,7 +102,8 @@ def ranked_routes(
     referrer = Referrer(route.kind, route.meta.namespace)
     context = RouteContext(scope, route, port, peer_namespaces, referrer, fails)
     owner = seniority(route.meta)
-    for index, given in enumerate(route.rules):
+    rules: tuple[Rule, ...] = route.rules
+    for index, given in enumerate(rules):
         for number, specificity, made in _rule_routes(context, index, given):
             yield Ranked(Rank(specificity, owner, index, number), made)
 
