@@ -1,5 +1,6 @@
 """Envoy refuses something that we rendered: the rest goes on, and a sound version heals it."""
 
+import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
@@ -12,21 +13,31 @@ from envoy_data_plane.envoy.config.listener.v3 import Listener
 from envoy_data_plane.envoy.config.route.v3 import DirectResponseAction, RouteConfiguration
 
 from tests.support.certs import CertFolder
-from tests.support.controlplane import ControlPlane, control_plane, eventually, settings
+from tests.support.controlplane import (
+    SETTLE_S,
+    ControlPlane,
+    control_plane,
+    eventually,
+    settings,
+)
 from tests.support.dumps import by_name, listeners
+from tests.support.envoyproc import EnvoyProcess
 from tests.support.fleet import EchoFleet
 from tests.support.loopback import LoopbackNet, free_port
 from tests.support.manifests import (
     DECLARED,
+    WAYPOINT,
     Manifest,
     ManifestFolder,
     backend,
+    gateway,
+    namespace,
     path,
     route,
     rule,
     service,
 )
-from tests.support.mesh import Mesh, Offer, Pods, start_pods, waypoint
+from tests.support.mesh import Mesh, Offer, Pods, start_pods, waypoint, waypoint_bootstrap
 from translators.ir.waypoint import WaypointName
 from translators.wire import ResourceKey, Snapshot, TypeUrl
 from translators.wire.resource import content_version
@@ -124,6 +135,45 @@ async def test_refused_healed_and_gone_with_a_restart(
             assert again.server._ads.counters.rejections.total() == 0
             await assert_equal(mesh, again)
             assert await statuses(mesh, web, other) == {"/1": [404, 404], "/2": [200, 200]}
+
+
+async def test_a_bad_table_among_the_first_of_a_new_envoy_takes_no_good_one_down(
+    net: LoopbackNet, certs: CertFolder, tmp_path: Path
+) -> None:
+    key = ResourceKey(TypeUrl.ROUTE, _PORT)
+    manifests = ManifestFolder(tmp_path / "manifests")
+    names = ("web", "other", "third")
+    services = [service(n, HOME, f"10.98.0.{i}", PLAIN, DECLARED) for i, n in enumerate(names, 1)]
+    manifests.put("all", namespace(HOME), gateway(HOME), *services, *only("/1", *names))
+    given = settings(tmp_path)
+    async with control_plane(given, manifests.root, certs.authority) as plane:
+        config = waypoint_bootstrap(HOME, net.ip(188), plane.addresses.xds)
+        with damaged(plane, key, bad_route):
+            envoy = await EnvoyProcess.start(config, tmp_path, "new")
+        async with envoy:
+            name = WaypointName(HOME, WAYPOINT)
+            await eventually(lambda: bool(plane.server._store.rejections(name)), "refused")
+            # One for all tables together, which then come by themselves, and one for the bad.
+            assert plane.server._ads.counters.rejections[TypeUrl.ROUTE] == 2
+            served = plane.served(name)
+            assert served is not None
+            wanted = {n: r.version for n, r in served.of_type(TypeUrl.ROUTE).items()}
+            del wanted[key.name]
+            assert len(wanted) > len(names)
+            assert await held_tables(envoy, len(wanted)) == wanted
+            republish(plane, name)
+            await plane.until_obeyed()
+            assert plane.server._store.rejections(name) == ()
+
+
+async def held_tables(envoy: EnvoyProcess, count: int) -> Mapping[str, str]:
+    """The versions of Envoy's route tables, once there are that many."""
+    async with asyncio.timeout(SETTLE_S):
+        while True:
+            held = by_name(await envoy.config_dump())["dynamic_route_configs"]
+            if len(held) >= count:
+                return held
+            await asyncio.sleep(0.02)
 
 
 @contextmanager

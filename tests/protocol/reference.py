@@ -1,7 +1,8 @@
 """A naive client: it does what the protocol text says, and what Envoy is known to do beyond it.
 
 It keeps what it really runs apart from what it reports, because Envoy does (rule P25): resources
-of a refused response may be applied, but their versions are not recorded.
+of a refused response may be applied, but their versions are not recorded. Of a refused RDS, EDS or
+ECDS response it applies nothing, or, if it is ``hasty``, what comes before the bad resource.
 """
 
 from collections import deque
@@ -60,6 +61,7 @@ class Client:
         self.held_back: list[DeltaRequest | SotwRequest] = []
         self.warming: set[str] = set()
         self.talkative = True
+        self.hasty = False
 
     def process(self, response: Response) -> None:
         """Apply a response as far as it is good, and answer it."""
@@ -74,6 +76,9 @@ class Client:
             self._apply(
                 interest, type_url, response, [r for r in response.resources if r not in bad]
             )
+        elif self.hasty:
+            before = response.resources.index(bad[0])
+            self._apply(interest, type_url, response, list(response.resources[:before]))
         error = RequestError(13, complaint(type_url, bad, self.talkative)) if bad else None
         if error is None:
             self._record(interest, response)

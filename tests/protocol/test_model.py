@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 
 from tests.protocol.reference import Client, DeltaClient, Interest, SotwClient, is_bad
-from tests.protocol.worlds import CLUSTER, ENDPOINT, EXTENSION, LISTENER, ROUTE, SECRET, key
+from tests.protocol.worlds import CLUSTER, ENDPOINT, LISTENER, SECRET, key
 from translators.wire.resource import Resource, ResourceKey, TypeUrl
 from translators.wire.snapshot import Snapshot
 from xds_server.protocol import (
@@ -63,6 +63,8 @@ class _Model(RuleBasedStateMachine):
         self.session = self.session_class(SessionLimits())
         self.to_client: deque[Response] = deque()
         self.refused: set[tuple[ResourceKey, str]] = set()
+        self.suspects: set[ResourceKey] = set()
+        self.flying: dict[str, tuple[str, set[ResourceKey]]] = {}
         self._publish(None)
 
     # The control plane.
@@ -127,9 +129,9 @@ class _Model(RuleBasedStateMachine):
                 interest.legacy = interest.legacy and not more
                 self.client.change(type_url, more, less)
 
-    @rule(talkative=st.booleans())
-    def change_manner(self, talkative: bool) -> None:
-        self.client.talkative = talkative
+    @rule(talkative=st.booleans(), hasty=st.booleans())
+    def change_manner(self, talkative: bool, hasty: bool) -> None:
+        self.client.talkative, self.client.hasty = talkative, hasty
 
     # The wire.
 
@@ -158,17 +160,21 @@ class _Model(RuleBasedStateMachine):
     @precondition(lambda self: self.client.outbox)
     @rule()
     def server_reads(self) -> None:
-        verdict = self.session.receive(self.client.outbox.popleft())  # type: ignore[arg-type]
+        request = self.client.outbox.popleft()
+        verdict = self.session.receive(request)  # type: ignore[arg-type]
         match verdict:
             case Acknowledged(resources=resources):
+                self.suspects -= {r.key for r in resources}
                 assert not any(map(is_bad, resources))
                 self.accepted |= {r.key: r for r in resources}
             case Rejected(culprits=culprits, resources=resources):
                 assert all(map(is_bad, culprits))
+                self.suspects |= {r.key for r in culprits or resources}
                 self.refused |= {(r.key, r.version) for r in culprits}
                 self.quarantine.update((r.key, r.version) for r in culprits)
                 if culprits:
                     self._publish({r.key for r in culprits})
+        self.flying.pop(request.nonce, None)
 
     @precondition(lambda self: self.client.honest())
     @rule(order=st.permutations(ORDER))
@@ -192,11 +198,20 @@ class _Model(RuleBasedStateMachine):
         for resource in response.resources:
             assert (resource.key, resource.version) not in self.refused, "P6: refused, sent again"
         if self.session_class is DeltaSession:
-            singly = response.type_url in (ENDPOINT, EXTENSION, ROUTE)
-            assert not (singly and len(response.resources) > 1)
+            self._check_batch(response)
             assert not (response.type_url == SECRET and response.removed)
             for resource in response.resources:
                 self._check_requirements(resource)
+
+    def _check_batch(self, response: Response) -> None:
+        """What was in a refused response goes by itself; nothing else overtakes an answer."""
+        fresh = {resource.key for resource in response.resources}
+        if fresh & self.suspects:
+            assert len(fresh) == 1, "a suspect endangers others"
+        elif fresh:
+            flying = [r for t, r in self.flying.values() if t == response.type_url]
+            assert not any(f and not f & self.suspects for f in flying), "two batches outstanding"
+        self.flying[response.nonce] = (response.type_url, fresh)
 
     def _check_requirements(self, resource: Resource) -> None:
         for required in resource.requires:

@@ -420,20 +420,84 @@ def test_p25_the_good_part_of_a_refused_response_is_sent_again_at_once() -> None
     assert "b" in removal.removed
 
 
-@pytest.mark.parametrize("make", [delta, sotw])
-def test_p25_if_nobody_is_blamed_the_suspects_are_tried_one_by_one(make: type) -> None:
+def test_p25_if_nobody_is_blamed_the_suspects_are_tried_one_by_one() -> None:
     world = [resource(SECRET, name) for name in "abc"]
-    session = make(*world)
-    names = () if make is delta else tuple("abc")
-    (mixed,) = (ask if make is delta else ask_all)(session, SECRET, "a", "b", "c")
-    assert nack(session, mixed, "something", *names).culprits == ()
+    session = sotw(*world)
+    (mixed,) = ask_all(session, SECRET, "a", "b", "c")
+    assert nack(session, mixed, "something", *"abc").culprits == ()
     (a,) = drain(session)
-    (b,) = ack(session, a, *names)
+    (b,) = ack(session, a, *"abc")
     assert (named([a]), named([b])) == (["a@1"], ["b@1"])
-    assert nack(session, b, "something", *names).culprits == (world[1],)
+    assert nack(session, b, "something", *"abc").culprits == (world[1],)
     (c,) = drain(session)
     assert named([c]) == ["c@1"]
-    assert ack(session, c, *names) == []
+    assert ack(session, c, *"abc") == []
+
+
+@pytest.mark.parametrize("type_url", [SECRET, ENDPOINT, EXTENSION, ROUTE])
+def test_p25_the_members_of_a_refused_batch_are_sent_again_each_by_itself(
+    type_url: TypeUrl,
+) -> None:
+    world = [resource(type_url, name) for name in "abc"]
+    session = delta(*world)
+    (mixed,) = ask(session, type_url, *"abc")
+    assert named([mixed]) == ["a@1", "b@1", "c@1"]
+    assert nack(session, mixed, "something").culprits == ()
+    a, b, c = drain(session)
+    assert [named([each]) for each in (a, b, c)] == [["a@1"], ["b@1"], ["c@1"]]
+    assert ack(session, c) == []
+    assert nack(session, b, "something").culprits == (world[1],)
+    assert ack(session, a) == []
+
+
+def test_p25_what_was_refused_last_endangers_no_other_until_a_version_is_accepted() -> None:
+    session = delta(*(resource(ROUTE, name) for name in "abc"))
+    (mixed,) = ask(session, ROUTE, *"abc")
+    nack(session, mixed, "something")
+    a, b, c = drain(session)
+    ack(session, a), nack(session, b, "something"), ack(session, c)
+    session.update(snapshot(*(resource(ROUTE, name, "2") for name in "abc")), None)
+    sound, suspect = drain(session)
+    assert (named([sound]), named([suspect])) == (["a@2", "c@2"], ["b@2"])
+    assert ack(session, suspect) == []
+    assert ack(session, sound) == []
+    session.update(snapshot(*(resource(ROUTE, name, "3") for name in "abc")), None)
+    assert [named([each]) for each in drain(session)] == [["a@3", "b@3", "c@3"]]
+
+
+def test_what_changes_while_a_batch_is_outstanding_is_taken_together_after_it() -> None:
+    session = delta(*(resource(ENDPOINT, name) for name in "abc"))
+    (first,) = ask(session, ENDPOINT, *"abc")
+    for version in "23":
+        for name in "ab":
+            session.update(
+                snapshot(*(resource(ENDPOINT, each, version) for each in "abc")),
+                {key(ENDPOINT, name)},
+            )
+            assert drain(session) == []
+    (second,) = ack(session, first)
+    assert sorted(named([second])) == ["a@3", "b@3", "c@3"]
+    assert ack(session, second) == []
+
+
+def test_a_batch_is_bounded_and_the_rest_follows_its_acknowledgement() -> None:
+    body = b"x" * 100_000
+    world = [Resource(key(ROUTE, name), body, "1") for name in "abcde"]
+    huge = Resource(key(ROUTE, "huge"), 10 * body, "1")
+    session = delta(*world, huge)
+    (first,) = ask(session, ROUTE, *"abcde", "huge")
+    (second,) = ack(session, first)
+    (third,) = ack(session, second)
+    (fourth,) = ack(session, third)
+    assert [len(each.resources) for each in (first, second, third, fourth)] == [2, 2, 1, 1]
+    assert ack(session, fourth) == []
+
+
+@pytest.mark.parametrize("type_url", [CLUSTER, LISTENER])
+def test_clusters_and_listeners_are_never_cut(type_url: TypeUrl) -> None:
+    body = b"x" * 100_000
+    session = delta(*(Resource(key(type_url, name), body, "1") for name in "abcde"))
+    assert [len(each.resources) for each in ask(session, type_url)] == [5]
 
 
 def test_p25_what_may_have_been_applied_is_removed_even_after_a_second_refusal() -> None:

@@ -36,12 +36,14 @@ class Refusal:
 class Flight:
     """A response that has no answer yet.
 
-    ``fresh`` is the part of ``resources`` that the client is not known to have accepted before.
+    ``fresh`` is the part of ``resources`` that the client is not known to have accepted before;
+    ``alone`` says that it is one that is under suspicion.
     """
 
     resources: tuple[Resource, ...]
     fresh: tuple[Resource, ...]
     removed: tuple[str, ...]
+    alone: bool = False
 
     def names(self) -> Iterator[str]:
         """All names whose fate the answer decides."""
@@ -56,7 +58,7 @@ class Channel:
     ``asked`` are the names that must be answered even if nothing changed; the value is a version
     that the client reported, which needs no answer while it is current. ``gone`` are names whose
     removal is to be sent, ``blocked`` those that wait for others, ``alone`` those that were in a
-    refused response and are to be sent one at a time, until the guilty one is found.
+    refused response and are to be sent by themselves, until a version of them is accepted.
     """
 
     type_url: TypeUrl
@@ -124,6 +126,10 @@ class Channel:
         arriving = any(flight.fresh for flight in self.flights.values())
         return not (self.dirty or self.blocked or arriving)
 
+    def occupied(self) -> bool:
+        """Whether a response has no answer yet, suspects aside."""
+        return not all(flight.alone for flight in self.flights.values())
+
     def launch(self, nonce: str, flight: Flight) -> None:
         """Note that this response was sent."""
         for resource in flight.fresh:
@@ -169,7 +175,7 @@ class Channel:
         Envoy's record of versions stays right only if a bad resource came by itself.
         """
         name = resource.key.name
-        self.alone.discard(name)
+        self.alone.add(name)
         refusal = self.refusals.setdefault(name, Refusal())
         refusal.versions.add(resource.version)
         refusal.message = message

@@ -10,12 +10,18 @@ from xds_server.protocol.events import Acknowledged, Rejected
 from xds_server.protocol.session import ROOT_TYPES, Session
 from xds_server.protocol.subscription import WILDCARD
 
-# Envoy refuses a whole RDS, EDS or ECDS response for one bad resource, so each gets its own.
-_SENT_SINGLY = frozenset({TypeUrl.ENDPOINT, TypeUrl.EXTENSION, TypeUrl.ROUTE})
+_BATCH_BYTES = 256 * 1024
+_BATCH_RESOURCES = 500
 
 
 class DeltaSession(Session):
-    """One delta ADS stream."""
+    """One delta ADS stream.
+
+    All that is due of a type travels in one response. Envoy refuses a whole RDS, EDS or ECDS
+    response for one bad resource, so the members of a refused response are sent again at once, each
+    in a response of its own: all but the guilty one arrive. What was refused last stays apart, so
+    that it takes nothing else down with it.
+    """
 
     def receive(self, request: DeltaRequest) -> Acknowledged | Rejected | None:
         """Take in a request; says what it acknowledges or refuses.
@@ -56,10 +62,37 @@ class DeltaSession(Session):
         return delta_response(type_url, nonce, resources, removed)
 
     def _choose(self, channel: Channel, snapshot: Snapshot) -> list[Resource]:
-        if channel.type_url not in _SENT_SINGLY:
-            return self._batch(channel, snapshot)
-        while channel.dirty:
-            name = next(iter(channel.dirty))
+        """A batch of what is above suspicion, else one suspect.
+
+        Suspects come last: when Envoy refuses one, it stops to wait for all that has not come yet.
+        """
+        return self._batch(channel, snapshot) or self._suspect(channel, snapshot)
+
+    def _batch(self, channel: Channel, snapshot: Snapshot) -> list[Resource]:
+        """All that is due, up to a size; one response with it is outstanding at a time.
+
+        What changes meanwhile is taken together. Clusters and listeners are not cut into several
+        responses: Envoy takes the first one for all that it has to start with.
+        """
+        batch: list[Resource] = []
+        if channel.occupied():
+            return batch
+        room = None if channel.type_url in ROOT_TYPES else _BATCH_BYTES
+        for name in [name for name in channel.dirty if name not in channel.alone]:
+            resource = self._due(channel, name, snapshot)
+            if resource is not None and room is not None:
+                room -= len(resource.body)
+                if batch and (room < 0 or len(batch) == _BATCH_RESOURCES):
+                    break
+            del channel.dirty[name]
+            if resource is not None:
+                batch.append(resource)
+        return batch
+
+    def _suspect(self, channel: Channel, snapshot: Snapshot) -> list[Resource]:
+        if not channel.alone:
+            return []
+        for name in [name for name in channel.dirty if name in channel.alone]:
             del channel.dirty[name]
             resource = self._due(channel, name, snapshot)
             if resource is not None:

@@ -224,28 +224,14 @@ class Session(ABC):
             return None
         return resource
 
-    def _batch(self, channel: Channel, snapshot: Snapshot) -> list[Resource]:
-        """All that is due, if no other response of the type is outstanding; suspects one by one."""
-        if channel.flights:
-            return []
-        names = tuple(channel.dirty)
-        channel.dirty.clear()
-        due = [r for name in names if (r := self._due(channel, name, snapshot)) is not None]
-        suspects = [resource for resource in due if resource.key.name in channel.alone]
-        if not suspects:
-            return due
-        for resource in due:
-            channel.touch(resource.key.name)
-        del channel.dirty[suspects[0].key.name]
-        return suspects[:1]
-
     def _send(
         self, channel: Channel, fresh: Sequence[Resource], removed: tuple[str, ...]
     ) -> Response:
         carried = tuple(self._carried(channel, fresh, removed))
         nonce = self._next_nonce()
         body = self._encode(channel.type_url, nonce, carried, removed)
-        channel.launch(nonce, Flight(carried, tuple(fresh), removed))
+        alone = len(fresh) == 1 and fresh[0].key.name in channel.alone
+        channel.launch(nonce, Flight(carried, tuple(fresh), removed, alone))
         if channel.type_url is TypeUrl.CLUSTER:
             self._follow_up(fresh, removed)
         return Response(channel.type_url, nonce, body, carried, removed)

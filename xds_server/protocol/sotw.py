@@ -81,7 +81,19 @@ class SotwSession(Session):
             )
 
     def _choose(self, channel: Channel, snapshot: Snapshot) -> list[Resource]:
-        return self._batch(channel, snapshot)
+        """All that is due, if no other response of the type is outstanding; suspects one by one."""
+        if channel.flights:
+            return []
+        names = tuple(channel.dirty)
+        channel.dirty.clear()
+        due = [r for name in names if (r := self._due(channel, name, snapshot)) is not None]
+        suspects = [resource for resource in due if resource.key.name in channel.alone]
+        if not suspects:
+            return due
+        for resource in due:
+            channel.touch(resource.key.name)
+        del channel.dirty[suspects[0].key.name]
+        return suspects[:1]
 
     def _carried(
         self, channel: Channel, fresh: Sequence[Resource], removed: Sequence[str]
