@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 
 from translators import authorization, gateway_api
+from translators.deployment import deployable
 from translators.edition import Compiled, Edition, Plan, Stale
 from translators.gateway_api import Assembly, Destination, Refusal, ServiceConfig
 from translators.ir import Condition, Node
@@ -94,6 +95,16 @@ class Compiler:
         """The service account that the waypoint's Envoys run as."""
         gateway = Reader(self._world).get(Gateway, waypoint.namespace, waypoint.name)
         return (gateway.service_account if gateway else "") or waypoint.name
+
+    def deployable(self, revision: str) -> list[Gateway]:
+        """The Gateways whose waypoints are to be deployed by us, sorted by name."""
+        reader = Reader(self._world)
+        named = (reader.get(Gateway, *name) for name in self.waypoints())
+        return [found for found in named if found and deployable(reader, found, revision)]
+
+    def has(self, key: ObjectKey) -> bool:
+        """Whether there is such an object."""
+        return Reader(self._world).find(key) is not None
 
     def steps(self, waypoint: WaypointName) -> Iterator[None]:
         """Do the work for ``resources`` beforehand, a little before each yield.

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from translators.compiler import Compiler
+from translators.deployment import DeploymentSettings, deployed, overlays
 from translators.ir.authentication import TokenRules
 from translators.ir.external_authorization import AuthzProvider, CheckProtocol
 from translators.ir.listener import ConnectTerminate
@@ -42,6 +43,7 @@ MESH = Mesh(
         ),
     )
 )
+DEPLOYMENT = DeploymentSettings("waypost.istio-system.svc:15012")
 CHANGED = "2024-01-01T12:00:00Z"
 
 
@@ -96,6 +98,8 @@ def outputs(case: Case) -> dict[str, str]:
                 file.setdefault(waypoint, []).append(without_type(readable(each)))
     texts = {name: to_yaml(content) for name, content in by_file.items()}
     texts["status.yaml"] = statuses(compiler)
+    if case.folder.parent.name == "deployment":
+        texts["deployment.yaml"] = deployments(case)
     return texts
 
 
@@ -116,6 +120,16 @@ def statuses(compiler: Compiler) -> str:
     """What ``waypost status -o yaml`` prints, as if it all had come about at the same time."""
     documents = map(document, compiler.statuses(lambda _condition: CHANGED))
     return yaml.safe_dump_all(documents, sort_keys=False, width=100, allow_unicode=True)
+
+
+def deployments(case: Case) -> str:
+    """The objects that are deployed for the Gateways, with the case's ConfigMaps as parameters."""
+    texts = yaml.safe_load_all((case.folder / "input.yaml").read_text())
+    config_maps = [document for document in texts if document["kind"] == "ConfigMap"]
+    made: list[dict[str, Any]] = []
+    for gateway in compiled(case.changes()).deployable(DEPLOYMENT.revision):
+        made += deployed(MESH, DEPLOYMENT, gateway, overlays(config_maps))
+    return yaml.safe_dump_all(made, sort_keys=False, width=100, allow_unicode=True)
 
 
 def to_yaml(content: Any) -> str:

@@ -48,8 +48,29 @@ class GatewayListener:
 
 
 @dataclass(frozen=True, slots=True)
+class ParametersRef:
+    """The object with the parameters of what is deployed for a Gateway, in its own namespace."""
+
+    group: str
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Infrastructure:
+    """``spec.infrastructure``: what is asked of the objects that are deployed for a Gateway."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    parameters: ParametersRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Gateway(KubernetesObject):
-    """A Gateway. ``addresses`` are those of its status: (type, value)."""
+    """A Gateway. ``addresses`` are those of its status: (type, value).
+
+    ``wants_addresses``: its spec names addresses, so that somebody else deploys it.
+    """
 
     kind: ClassVar[str] = "Gateway"
     group: ClassVar[str] = GATEWAY_GROUP
@@ -58,3 +79,5 @@ class Gateway(KubernetesObject):
     listeners: tuple[GatewayListener, ...] = ()
     addresses: tuple[tuple[str, str], ...] = ()
     service_account: str = ""  # annotation gateway.istio.io/service-account, else the own name
+    infrastructure: Infrastructure = Infrastructure()
+    wants_addresses: bool = False

@@ -46,6 +46,7 @@ from translators.ir.bootstrap import MAX_REGEX_SIZE, Bootstrap
 from translators.wire import pack
 from translators.xds.address import socket_address, split_address
 from translators.xds.config_source import ads
+from translators.xds.probes import probe_clusters, probe_listeners
 
 _XDS_CLUSTER = "xds-grpc"
 _MAX_CONNECTIONS = 100_000
@@ -60,7 +61,10 @@ def bootstrap(node: Bootstrap) -> EnvoyBootstrap:
         dynamic_resources=BootstrapDynamicResources(
             ads_config=_stream(), lds_config=ads(patient=True), cds_config=ads(patient=True)
         ),
-        static_resources=BootstrapStaticResources(clusters=[_control_plane(node.xds)]),
+        static_resources=BootstrapStaticResources(
+            listeners=probe_listeners(node),
+            clusters=[_control_plane(node.xds), *probe_clusters(node)],
+        ),
         bootstrap_extensions=[internal_listeners()],
         layered_runtime=runtime(),
         overload_manager=_limits(),

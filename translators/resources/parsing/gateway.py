@@ -1,6 +1,12 @@
 """Reading GatewayClass and Gateway."""
 
-from translators.resources.gateway import Gateway, GatewayClass, GatewayListener
+from translators.resources.gateway import (
+    Gateway,
+    GatewayClass,
+    GatewayListener,
+    Infrastructure,
+    ParametersRef,
+)
 from translators.resources.metadata import Metadata
 from translators.resources.parsing import bounds
 from translators.resources.parsing.fields import Fields
@@ -27,7 +33,22 @@ def read_gateway(root: Fields, meta: Metadata) -> Gateway:
             lambda entry: (entry.text("type", "IPAddress"), entry.required("value")),
         ),
         service_account=read_named_account(root.within("metadata"), _SERVICE_ACCOUNT, meta.name),
+        infrastructure=spec.part("infrastructure", _read_infrastructure) or Infrastructure(),
+        wants_addresses=bool(spec.raw("addresses")),
     )
+
+
+def _read_infrastructure(fields: Fields) -> Infrastructure:
+    return Infrastructure(
+        labels=fields.table("labels"),
+        annotations=fields.table("annotations", bounds.ANNOTATION),
+        parameters=fields.part("parametersRef", _read_parameters),
+    )
+
+
+def _read_parameters(fields: Fields) -> ParametersRef:
+    group = fields.text("group")
+    return ParametersRef(group, fields.required("kind"), fields.required("name"))
 
 
 def _read_listener(fields: Fields) -> GatewayListener:

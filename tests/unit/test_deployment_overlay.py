@@ -1,0 +1,116 @@
+"""Overlays: what users want to have otherwise, and what they may not."""
+
+from typing import Any
+
+import pytest
+
+from translators.deployment import DeploymentSettings, InvalidParameters, deployed, overlays
+from translators.deployment.overlay import merge
+from translators.ir.waypoint import Mesh
+from translators.resources.gateway import Gateway, GatewayListener
+from translators.resources.metadata import Metadata
+
+GATEWAY = Gateway(
+    Metadata("waypoint", "shop", uid="1"),
+    class_name="istio-waypoint",
+    listeners=(GatewayListener("mesh", 15008, "HBONE"),),
+)
+
+
+def config_map(**data: str) -> dict[str, Any]:
+    return {"metadata": {"name": "params"}, "data": data}
+
+
+def made(**data: str) -> dict[str, Any]:
+    found = deployed(
+        Mesh(), DeploymentSettings("xds:1"), GATEWAY, overlays([config_map(**data)] if data else [])
+    )
+    return {each["kind"]: each for each in found}
+
+
+@pytest.mark.parametrize(
+    ("base", "patch", "result"),
+    [
+        ({"a": 1, "b": 2}, {"a": None, "c": 3}, {"b": 2, "c": 3}),
+        ({"a": {"x": 1}}, {"a": {"y": 2}}, {"a": {"x": 1, "y": 2}}),
+        ({"a": {"x": 1}}, {"a": {"$patch": "replace", "y": 2}}, {"a": {"y": 2}}),
+        ({"a": [1, 2]}, {"a": [3]}, {"a": [3]}),
+        (
+            {"env": [{"name": "x", "value": "1"}, {"name": "y"}]},
+            {"env": [{"name": "x", "value": "2"}, {"name": "z"}]},
+            {"env": [{"name": "x", "value": "2"}, {"name": "y"}, {"name": "z"}]},
+        ),
+        (
+            {"env": [{"name": "x"}, {"name": "y"}]},
+            {"env": [{"name": "x", "$patch": "delete"}]},
+            {"env": [{"name": "y"}]},
+        ),
+        (
+            {"env": [{"name": "x"}]},
+            {"env": [{"$patch": "replace"}, {"name": "z"}]},
+            {"env": [{"name": "z"}]},
+        ),
+        (
+            {"ports": [{"port": 53, "protocol": "TCP", "name": "a"}]},
+            {"ports": [{"port": 53, "protocol": "UDP", "name": "b"}, {"port": 53, "name": "c"}]},
+            {
+                "ports": [
+                    {"port": 53, "protocol": "TCP", "name": "c"},
+                    {"port": 53, "protocol": "UDP", "name": "b"},
+                ]
+            },
+        ),
+        ({"tolerations": [{"key": "a"}]}, {"tolerations": [{"key": "b"}]}, None),
+    ],
+)
+def test_merges_as_the_api_server_does(
+    base: dict[str, Any], patch: dict[str, Any], result: dict[str, Any] | None
+):
+    assert merge(base, patch) == (patch if result is None else result)
+
+
+def test_changes_neither_of_the_two():
+    base: dict[str, Any] = {"env": [{"name": "x", "value": "1"}], "a": {"b": 1}}
+    merge(base, {"env": [{"name": "x", "value": "2"}], "a": {"b": None}})
+    assert base == {"env": [{"name": "x", "value": "1"}], "a": {"b": 1}}
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "reason"),
+    [
+        ("deployment", "spec: [", "no YAML"),
+        ("deployment", "- a", "no object"),
+        ("deployment", "1: a", "whose fields have names"),
+        ("deployment", "a: &x {}\nb: *x", "aliases"),
+        ("deployment", "[" * 5000, "no YAML"),
+        ("deployments", "{}", "none of deployment"),
+        ("deployment", "$retainKeys: [a]", "not supported"),
+        ("deployment", "$patch: delete", "can't be used"),
+        ("deployment", "spec: {template: {spec: {containers: [{image: a}]}}}", "has no name"),
+        ("deployment", "metadata: {name: other}", "metadata.name"),
+        ("deployment", "metadata: {namespace: other}", "metadata.namespace"),
+        ("deployment", "metadata: {labels: {gateway.istio.io/managed: me}}", "metadata.labels"),
+        ("deployment", "metadata: {ownerReferences: []}", "metadata.ownerReferences"),
+        ("deployment", "spec: {selector: {matchLabels: {a: b}}}", "spec.selector"),
+        ("deployment", "spec: {template: {metadata: {labels: null}}}", "spec.template.metadata"),
+        ("service", "spec: {selector: {app: mine}}", "spec.selector"),
+        ("service", "kind: Pod", "kind"),
+        ("horizontalPodAutoscaler", "spec: {scaleTargetRef: {name: other}}", "scaleTargetRef"),
+    ],
+)
+def test_refuses_what_would_do_something_else(key: str, text: str, reason: str):
+    with pytest.raises(InvalidParameters) as caught:
+        made(**{key: text})
+    assert reason in str(caught.value)
+    assert key in str(caught.value) or "$" in text or "containers" in text
+
+
+def test_optional_objects_are_there_if_asked_for():
+    assert made().keys() == {"ServiceAccount", "Service", "Deployment"}
+    asked = made(podDisruptionBudget="spec: {minAvailable: 1}")
+    assert asked["PodDisruptionBudget"]["spec"]["minAvailable"] == 1
+
+
+def test_what_looks_like_a_date_stays_a_text():
+    annotated = made(service="metadata: {annotations: {day: 2026-01-01}}")["Service"]
+    assert annotated["metadata"]["annotations"]["day"] == "2026-01-01"

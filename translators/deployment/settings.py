@@ -1,0 +1,19 @@
+"""What the objects of all waypoints have in common."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentSettings:
+    """How Envoys are deployed.
+
+    ``image`` is stock Envoy, ``xds`` the control plane's ``host:port`` as pods reach it.
+    Gateways of another ``revision`` are left alone. ``concurrency`` is the number of worker
+    threads, ``drain_s`` how many seconds a pod that is to end has for its open requests.
+    """
+
+    xds: str
+    image: str = "docker.io/envoyproxy/envoy:distroless-v1.40.0"
+    revision: str = "default"
+    concurrency: int = 2
+    drain_s: int = 20
