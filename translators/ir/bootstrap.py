@@ -11,6 +11,42 @@ MAX_REGEX_SIZE: Final = 32_768
 READY_PATH: Final = "/healthz/ready"
 METRICS_PATH: Final = "/stats/prometheus"
 
+SECURE_PORT: Final = 15012
+"""Where a control plane serves xDS over TLS, as istiod does."""
+
+TOKEN_AUDIENCE: Final = "waypost"  # noqa: S105  # it is no password
+"""The audience that the control plane's tokens are for, unless it is told another."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFile:
+    """A bearer token, such as a projected service-account token. Its folder is watched."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFiles:
+    """A client certificate (PEM chain, leaf first) and its key, in one folder that is watched."""
+
+    chain: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecureStream:
+    """How an Envoy knows its control plane over a network, and what it shows of itself.
+
+    ``server`` is the DNS name or IP address that the server's certificate must hold. ``roots`` is a
+    PEM file; its folder is watched too. ``folder`` is where Envoy finds the files that go with its
+    bootstrap. All paths are as Envoy sees them, and absolute.
+    """
+
+    server: str
+    roots: str
+    credential: TokenFile | CertificateFiles
+    folder: str
+
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
@@ -19,7 +55,8 @@ class Bootstrap:
     ``xds`` is the control plane's ``host:port`` or ``unix:/path``. ``bind`` is where the HBONE
     listener will be, ``admin`` where Envoy's admin interface is, both ``address:port``. ``ready``
     and ``metrics`` are where it says to anybody whether it is ready, and how it does; nowhere if
-    they are empty.
+    they are empty. Without ``secure``, xDS is plaintext, which control planes serve on their own
+    host only.
     """
 
     waypoint: WaypointName
@@ -29,6 +66,7 @@ class Bootstrap:
     admin: str = "127.0.0.1:15000"
     ready: str = ""
     metrics: str = ""
+    secure: SecureStream | None = None
 
 
 @dataclass(frozen=True, slots=True)

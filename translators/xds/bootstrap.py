@@ -1,8 +1,5 @@
 """What an Envoy starts from: who it is, and one stream to the control plane for all the rest."""
 
-from datetime import timedelta
-from ipaddress import ip_address
-
 from envoy_data_plane.envoy.config.bootstrap.v3 import (
     Admin,
     BootstrapDynamicResources,
@@ -11,46 +8,33 @@ from envoy_data_plane.envoy.config.bootstrap.v3 import (
     RuntimeLayer,
 )
 from envoy_data_plane.envoy.config.bootstrap.v3 import Bootstrap as EnvoyBootstrap
-from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType
 from envoy_data_plane.envoy.config.core.v3 import (
-    Address,
     ApiConfigSource,
     ApiConfigSourceApiType,
     ApiVersion,
     GrpcService,
     GrpcServiceEnvoyGrpc,
-    Http2ProtocolOptions,
-    KeepaliveSettings,
     Node,
-    Pipe,
     TypedExtensionConfig,
-)
-from envoy_data_plane.envoy.config.endpoint.v3 import (
-    ClusterLoadAssignment,
-    Endpoint,
-    LbEndpoint,
-    LocalityLbEndpoints,
 )
 from envoy_data_plane.envoy.config.overload.v3 import OverloadManager, ResourceMonitor
 from envoy_data_plane.envoy.extensions.bootstrap.internal_listener.v3 import InternalListener
 from envoy_data_plane.envoy.extensions.resource_monitors.downstream_connections.v3 import (
     DownstreamConnectionsConfig,
 )
-from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
-    HttpProtocolOptions,
-    HttpProtocolOptionsExplicitHttpConfig,
-)
 from envoy_data_plane.google.protobuf import Struct, Value
 
-from translators.ir.bootstrap import MAX_REGEX_SIZE, Bootstrap
+from translators.ir.bootstrap import MAX_REGEX_SIZE, Bootstrap, SecureStream
 from translators.wire import pack
 from translators.xds.address import socket_address, split_address
 from translators.xds.config_source import ads
+from translators.xds.control_plane import CLUSTER, cluster, secrets
 from translators.xds.probes import probe_clusters, probe_listeners
 
-_XDS_CLUSTER = "xds-grpc"
+BOOTSTRAP_FILE = "envoy.json"
+"""The file that is Envoy's ``--config-path``."""
+
 _MAX_CONNECTIONS = 100_000
-_UNIX = "unix:"
 
 
 def bootstrap(node: Bootstrap) -> EnvoyBootstrap:
@@ -63,7 +47,7 @@ def bootstrap(node: Bootstrap) -> EnvoyBootstrap:
         ),
         static_resources=BootstrapStaticResources(
             listeners=probe_listeners(node),
-            clusters=[_control_plane(node.xds), *probe_clusters(node)],
+            clusters=[cluster(node.xds, node.secure), *probe_clusters(node)],
         ),
         bootstrap_extensions=[internal_listeners()],
         layered_runtime=runtime(),
@@ -74,6 +58,20 @@ def bootstrap(node: Bootstrap) -> EnvoyBootstrap:
 def to_json(node: Bootstrap) -> str:
     """The bootstrap as text for Envoy's ``--config-path`` (proto3 JSON)."""
     return bootstrap(node).to_json(indent=2)
+
+
+def files(node: Bootstrap) -> dict[str, str]:
+    """The bootstrap and its companions: file names and contents (JSON)."""
+    beside = {} if node.secure is None else companions(node.secure)
+    return {BOOTSTRAP_FILE: to_json(node), **beside}
+
+
+def companions(secure: SecureStream) -> dict[str, str]:
+    """What Envoy is to find in ``secure.folder`` for a secure stream: file names and contents.
+
+    They are the same for every waypoint, and hold no secret: they say where secrets are.
+    """
+    return {name: content.to_json(indent=2) for name, content in secrets(secure).items()}
 
 
 def internal_listeners() -> TypedExtensionConfig:
@@ -110,45 +108,8 @@ def _stream() -> ApiConfigSource:
         transport_api_version=ApiVersion.V3,
         # The node lists hundreds of extensions: once a stream is enough.
         set_node_on_first_message_only=True,
-        grpc_services=[GrpcService(envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=_XDS_CLUSTER))],
+        grpc_services=[GrpcService(envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=CLUSTER))],
     )
-
-
-def _control_plane(target: str) -> Cluster:
-    address, discovery = _target(target)
-    http2 = Http2ProtocolOptions(
-        connection_keepalive=KeepaliveSettings(
-            interval=timedelta(seconds=30), timeout=timedelta(seconds=5)
-        )
-    )
-    options = HttpProtocolOptions(
-        explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=http2)
-    )
-    endpoint = LbEndpoint(endpoint=Endpoint(address=address))
-    return Cluster(
-        name=_XDS_CLUSTER,
-        type=discovery,
-        connect_timeout=timedelta(seconds=2),
-        load_assignment=ClusterLoadAssignment(
-            cluster_name=_XDS_CLUSTER, endpoints=[LocalityLbEndpoints(lb_endpoints=[endpoint])]
-        ),
-        typed_extension_protocol_options={
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": pack(options)
-        },
-    )
-
-
-def _target(target: str) -> tuple[Address, ClusterDiscoveryType]:
-    """Where the control plane is, and whether its name must be looked up."""
-    if target.startswith(_UNIX):
-        pipe = Address(pipe=Pipe(path=target.removeprefix(_UNIX)))
-        return pipe, ClusterDiscoveryType.STATIC
-    host, port = split_address(target)
-    try:
-        ip_address(host)
-    except ValueError:
-        return socket_address(host, port), ClusterDiscoveryType.STRICT_DNS
-    return socket_address(host, port), ClusterDiscoveryType.STATIC
 
 
 def _limits() -> OverloadManager:

@@ -56,36 +56,68 @@ def dial_server(host: str, roots: str) -> TransportSocket:
 
     ``roots`` is the file of the certificates that are trusted, on the proxy's own disk.
     """
-    kinds = SubjectAltNameMatcherSanType
-    kind = kinds.IP_ADDRESS if is_ip(host) else kinds.DNS
     context = CommonTlsContext(
         tls_params=TlsParameters(tls_minimum_protocol_version=TlsParametersTlsProtocol.TLSv1_2),
         validation_context=CertificateValidationContext(
-            trusted_ca=DataSource(filename=roots),
-            match_typed_subject_alt_names=[
-                SubjectAltNameMatcher(san_type=kind, matcher=exact(host))
-            ],
+            trusted_ca=DataSource(filename=roots), match_typed_subject_alt_names=[_named(host)]
         ),
     )
-    return _tls(UpstreamTlsContext(common_tls_context=context, sni="" if is_ip(host) else host))
+    return _tls(UpstreamTlsContext(common_tls_context=context, sni=_sni(host)))
+
+
+def dial_control_plane(
+    server: str, roots: SdsSecretConfig, certificate: SdsSecretConfig | None
+) -> TransportSocket:
+    """TLS to the control plane, whose certificate must hold ``server``, a name or an address.
+
+    ``certificate`` is the proxy's own, if it is to show one.
+    """
+    context = CommonTlsContext(
+        alpn_protocols=["h2"],
+        tls_params=_latest(),
+        tls_certificate_sds_secret_configs=[] if certificate is None else [certificate],
+        combined_validation_context=CommonTlsContextCombinedCertificateValidationContext(
+            default_validation_context=CertificateValidationContext(
+                match_typed_subject_alt_names=[_named(server)]
+            ),
+            validation_context_sds_secret_config=roots,
+        ),
+    )
+    socket = UpstreamTlsContext(common_tls_context=context, sni=_sni(server), max_session_keys=0)
+    return _tls(socket)
+
+
+def _named(host: str) -> SubjectAltNameMatcher:
+    """What a server's certificate must hold to be taken for this host."""
+    kinds = SubjectAltNameMatcherSanType
+    kind = kinds.IP_ADDRESS if is_ip(host) else kinds.DNS
+    return SubjectAltNameMatcher(san_type=kind, matcher=exact(host))
+
+
+def _sni(host: str) -> str:
+    """The host as server name of the handshake, where addresses are not allowed (RFC 6066 3)."""
+    return "" if is_ip(host) else host
 
 
 def _mutual(trust_domains: Iterable[str]) -> CommonTlsContext:
-    only = TlsParametersTlsProtocol.TLSv1_3
     members = CertificateValidationContext(
         match_typed_subject_alt_names=[_member_of(domain) for domain in trust_domains]
     )
     return CommonTlsContext(
         alpn_protocols=["h2"],
-        tls_params=TlsParameters(
-            tls_minimum_protocol_version=only, tls_maximum_protocol_version=only
-        ),
+        tls_params=_latest(),
         tls_certificate_sds_secret_configs=[_secret(SVID)],
         combined_validation_context=CommonTlsContextCombinedCertificateValidationContext(
             default_validation_context=members,
             validation_context_sds_secret_config=_secret(ROOTS),
         ),
     )
+
+
+def _latest() -> TlsParameters:
+    """TLS 1.3 alone. The maximum must be said: as a client, Envoy stops at 1.2 by itself."""
+    only = TlsParametersTlsProtocol.TLSv1_3
+    return TlsParameters(tls_minimum_protocol_version=only, tls_maximum_protocol_version=only)
 
 
 def _member_of(trust_domain: str) -> SubjectAltNameMatcher:

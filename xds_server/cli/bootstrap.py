@@ -1,6 +1,16 @@
 """``waypost bootstrap``."""
 
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from translators.ir.bootstrap import Bootstrap, CertificateFiles, SecureStream, TokenFile
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
@@ -12,6 +22,11 @@ import click
     metavar="ADDRESS",
     help="Where the control plane listens: host:port or unix:/path.",
 )
+@click.option("--xds-roots", type=_FILE, help="Speak TLS, and trust the roots in this PEM file.")
+@click.option("--xds-name", help="The name in the server's certificate, if not the host of --xds.")
+@click.option("--xds-token", type=_FILE, help="Show the token in this file, as it is by then.")
+@click.option("--xds-certificate", type=_FILE, help="Show this client certificate (PEM chain).")
+@click.option("--xds-key", type=_FILE, help="The private key of --xds-certificate.")
 @click.option(
     "--bind",
     default="0.0.0.0:15008",
@@ -26,25 +41,110 @@ import click
     metavar="IP:PORT",
     help="Where this Envoy's own admin interface shall be.",
 )
-def bootstrap(waypoint: str, xds: str, bind: str, admin: str) -> None:
-    """Print the bootstrap of a stock Envoy that is to be a waypoint, for ``envoy -c``."""
+@click.option(
+    "-o",
+    "--out",
+    type=_FOLDER,
+    help="Write the bootstrap to this folder, not to standard output. TLS needs it.",
+)
+@click.option("--mount-path", type=_FOLDER, help="The path of that folder as Envoy sees it.")
+def bootstrap(
+    waypoint: str,
+    xds: str,
+    xds_roots: Path | None,
+    xds_name: str | None,
+    xds_token: Path | None,
+    xds_certificate: Path | None,
+    xds_key: Path | None,
+    bind: str,
+    admin: str,
+    out: Path | None,
+    mount_path: Path | None,
+) -> None:
+    """Print the bootstrap of a stock Envoy that is to be a waypoint, for ``envoy -c``.
+
+    A control plane on another host is reached by TLS: give --xds-roots, and either --xds-token or
+    --xds-certificate with --xds-key. Those files are read by Envoy, not now; it follows them while
+    it runs, if they are replaced by renaming, as Kubernetes and most tools do.
+    """
     from translators.ir.bootstrap import Bootstrap, node_id
     from translators.ir.waypoint import WaypointName
-    from translators.xds.bootstrap import to_json
 
+    credential = _credential(xds_token, xds_certificate, xds_key)
+    if (xds_roots is None) != (credential is None):
+        raise click.UsageError(
+            "TLS needs --xds-roots, and either --xds-token or --xds-certificate with --xds-key"
+        )
+    if out is None and (mount_path or credential):
+        raise click.UsageError("give the folder that Envoy gets its files in as --out")
     try:
         name = WaypointName.parse(waypoint)
         _ip_of(admin)
-        text = to_json(Bootstrap(name, node_id(name, _ip_of(bind)), xds, bind, admin))
+        secure = None
+        if xds_roots and credential and out:
+            secure = _secure(xds_name or _host_of(xds), xds_roots, credential, mount_path or out)
+        node = Bootstrap(name, node_id(name, _ip_of(bind)), xds, bind, admin, secure)
+        _hand_out(node, out, mount_path)
     except ValueError as problem:
         raise click.UsageError(str(problem)) from None
-    click.echo(text)
+    except OSError as problem:
+        raise click.ClickException(str(problem)) from None
+
+
+def _credential(
+    token: Path | None, certificate: Path | None, key: Path | None
+) -> "TokenFile | CertificateFiles | None":
+    from translators.ir.bootstrap import CertificateFiles, TokenFile
+
+    match token, certificate, key:
+        case None, None, None:
+            return None
+        case Path(), None, None:
+            return TokenFile(_absolute(token))
+        case None, Path(), Path() if certificate.parent == key.parent:
+            return CertificateFiles(_absolute(certificate), _absolute(key))
+        case _:
+            raise click.UsageError(
+                "give --xds-token, or --xds-certificate with --xds-key in the same folder"
+            )
+
+
+def _secure(
+    name: str, roots: Path, credential: "TokenFile | CertificateFiles", folder: Path
+) -> "SecureStream":
+    from translators.ir.bootstrap import SecureStream
+
+    return SecureStream(name, _absolute(roots), credential, _absolute(folder))
+
+
+def _hand_out(node: "Bootstrap", out: Path | None, mount_path: Path | None) -> None:
+    from translators.xds.bootstrap import BOOTSTRAP_FILE, files, to_json
+    from xds_server.identity.durable_file import PUBLIC, replace_durably
+
+    if out is None:
+        click.echo(to_json(node))
+        return
+    contents = files(node)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        replace_durably(out / name, f"{content}\n".encode(), PUBLIC)
+    click.echo(f"Written to {out}: {', '.join(contents)}")
+    click.echo(f"Next: envoy -c {shlex.quote(str((mount_path or out) / BOOTSTRAP_FILE))}")
+
+
+def _absolute(path: Path) -> str:
+    return str(path.absolute())
+
+
+def _host_of(address: str) -> str:
+    """The host of ``host:port``. Raises ValueError."""
+    from xds_server.identity.peer import split_address
+
+    return split_address(address)[0]
 
 
 def _ip_of(address: str) -> str:
     """The IP address of ``ip:port``; Envoy listens on no names. Raises ValueError."""
     from ipaddress import ip_address
 
-    from xds_server.identity.peer import split_address
-
-    return str(ip_address(split_address(address)[0]))
+    return str(ip_address(_host_of(address)))
