@@ -83,7 +83,7 @@ def bootstrap(
         secure = None
         if xds_roots and credential and out:
             secure = _secure(xds_name or _host_of(xds), xds_roots, credential, mount_path or out)
-        node = Bootstrap(name, node_id(name, _ip_of(bind)), xds, bind, admin, secure)
+        node = Bootstrap(name, node_id(name, _ip_of(bind)), xds, bind, admin, secure=secure)
         _hand_out(node, out, mount_path)
     except ValueError as problem:
         raise click.UsageError(str(problem)) from None
