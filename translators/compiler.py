@@ -27,7 +27,7 @@ from translators.resources.httproute import HTTPRoute
 from translators.resources.metadata import ObjectKey
 from translators.resources.requestauthentication import RequestAuthentication
 from translators.resources.tcproute import TCPRoute, TLSRoute
-from translators.status import ChangedAt, ObjectStatus, object_status
+from translators.status import ChangedAt, ObjectStatus, class_conditions, object_status
 from translators.wire import Resource, ResourceKey
 from translators.world import Change, Reader, World
 from translators.xds import key_of, resource
@@ -37,7 +37,7 @@ _Member = tuple[WaypointName, ObjectKey]
 _Target = tuple[WaypointName, Destination]
 _JUDGED = (
     *(Service, HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, Gateway),
-    *(AuthorizationPolicy, RequestAuthentication),
+    *(AuthorizationPolicy, RequestAuthentication, GatewayClass),
 )
 _ENDPOINTS = frozenset({Pod.kind, EndpointSlice.kind})  # of which nothing is said themselves
 
@@ -150,13 +150,7 @@ class Compiler:
 
     def conditions(self) -> tuple[Condition, ...]:
         """What is to be said about all objects, sorted."""
-        assembled = (self._assemble(name).conditions for name in self.waypoints())
-        judged = (
-            self._judgements(found.key)
-            for found in self._world.objects()
-            if isinstance(found, _JUDGED)
-        )
-        return tuple(sorted(set(chain(chain.from_iterable(assembled), *judged))))
+        return tuple(sorted(set(chain.from_iterable(self._said()))))
 
     def statuses(
         self, changed_at: ChangedAt, refusals: Iterable[Refusal] = ()
@@ -165,20 +159,41 @@ class Compiler:
 
         What proxies refused is said instead of what else would be under the same type.
         """
+        return (one for one in self.status_steps(changed_at, refusals) if one is not None)
+
+    def status_steps(
+        self, changed_at: ChangedAt, refusals: Iterable[Refusal] = ()
+    ) -> Iterator[ObjectStatus | None]:
+        """``statuses``, with a None after each little work that gave none.
+
+        If the world changes in between, some may be of before that and some of after it.
+        """
         reader = Reader(self._world)
-        refused = gateway_api.refusal_conditions(reader, refusals)
+        refused = list(gateway_api.refusal_conditions(reader, refusals))
         taken = {_place(condition) for condition in refused}
-        said = (one for one in self.conditions() if _place(one) not in taken)
-        told: dict[ObjectKey, list[Condition]] = {}
-        for condition in chain(said, refused):
-            told.setdefault(_place(condition)[0], []).append(condition)
-        subjects = {found.key: found for found in self._world.objects()}
-        classes = {key for key, found in subjects.items() if isinstance(found, GatewayClass)}
-        for key in sorted(told.keys() & subjects.keys() | classes):
-            given = told.get(key, ())
-            found = object_status(reader, self.mesh, subjects[key], given, changed_at)
-            if found is not None:
-                yield found
+        told: dict[ObjectKey, set[Condition]] = {key: set() for key, _, _ in taken}
+        for group in self._said():
+            for condition in group:
+                if (place := _place(condition)) not in taken:
+                    told.setdefault(place[0], set()).add(condition)
+            yield None
+        for condition in refused:
+            told[_place(condition)[0]].add(condition)
+        for key in sorted(told):
+            subject = self._world.find(key)
+            if subject is not None:
+                given = sorted(told[key])
+                yield object_status(reader, self.mesh, subject, given, changed_at)
+
+    def _said(self) -> Iterator[tuple[Condition, ...]]:
+        """All conditions, in no particular order: a little work before each part of them."""
+        for waypoint in self.waypoints():
+            for service in self._members(waypoint):
+                self._configs((waypoint, service))
+                yield ()
+            yield self._shared_conditions(waypoint)
+        for found in tuple(self._world.objects()):
+            yield self._judgements(found.key) if isinstance(found, _JUDGED) else ()
 
     def _note_stale(self, waypoint: WaypointName) -> Stale:
         return self._stale.setdefault(waypoint, Stale())
@@ -253,13 +268,14 @@ class Compiler:
         for destination in assembly.destinations:
             yield self._endpoints((waypoint, destination))
 
-    def _assemble(self, waypoint: WaypointName) -> Assembly:
+    def _shared_conditions(self, waypoint: WaypointName) -> tuple[Condition, ...]:
+        """What is to be said about the services of a waypoint together."""
         known = self._compiled.get(waypoint)
         if known is not None and waypoint not in self._stale:
-            return known.assembly
+            return known.assembly.conditions
         members = self._members(waypoint)
-        return gateway_api.assemble(
-            self.mesh, (self._configs((waypoint, member)) for member in members)
+        return gateway_api.shared_conditions(
+            self._configs((waypoint, member)) for member in members
         )
 
     def _translate(self, reader: Reader, member: _Member) -> ServiceConfig:
@@ -283,6 +299,8 @@ class Compiler:
                 return authorization.policy_conditions(reader, self.mesh, policy)
             case RequestAuthentication() as tokens:
                 return authorization.tokens_conditions(reader, self.mesh, tokens)
+            case GatewayClass() as gateway_class:
+                return class_conditions(gateway_class)
             case _:
                 return ()
 

@@ -40,7 +40,7 @@ class Replica:
         await eventually(lambda: self.leads and self._is_quiet(), "quiet")
 
     def _is_quiet(self) -> bool:
-        said = {each.subject.key for each in self.server._statuses()}
+        said = {each.subject.key for each in self.server._statuses() if each}
         return (
             not self.writer._changed.is_set()
             and not self.writer.waiting

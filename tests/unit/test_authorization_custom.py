@@ -56,7 +56,7 @@ MESH = Mesh(providers=tuple(map(provider, ("a", "b", "c", "nowhere"))))
 
 
 def node_of(compiler: Compiler, kind: str, name: str) -> Any:
-    for node in compiler._assemble(WAYPOINT).nodes:
+    for node in compiler._plan(WAYPOINT).assembly.nodes:
         if type(node).__name__ == kind and name in str(getattr(node, "name", name)):
             return node
     raise AssertionError(f"no {kind} {name}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.httproute import HttpBackend, HttpRule
 from translators.resources.metadata import KubernetesObject
 from translators.wire import Resource, ResourceKey
-from translators.world import Change
+from translators.world import Change, Reader
 
 FIRST, SECOND = WaypointName("ns-0", "waypoint"), WaypointName("ns-1", "waypoint")
 WEB = "http|svc-3.ns-0.svc.cluster.local"
@@ -175,3 +176,41 @@ def test_a_route_that_brings_a_cluster_along_is_no_change_in_place(compiler: Com
     whole = Compiler(Mesh())
     whole.apply(put(compiler._world.objects()))
     assert incremental == dict(whole.resources(FIRST))
+
+
+def test_statuses_come_in_small_steps():
+    """A leader that has just begun knows nothing yet, and must not hold up what it serves."""
+    made, asked = Compiler(Mesh()), 0
+    made.apply(put(worlds.world(2, 20, 1, rules=1)))
+    translate, judge = made._configs._function, made._judgements._function
+
+    def counting(function: Any) -> Any:
+        def call(reader: Reader, key: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            return function(reader, key)
+
+        return call
+
+    made._configs._function = counting(translate)
+    made._judgements._function = counting(judge)
+    most, total, found = 0, 0, []
+    for step in made.status_steps(lambda _condition: ""):
+        most, total, asked = max(most, asked), total + asked, 0
+        found.append(step)
+    assert most == 1
+    assert total > 100
+    told = [step for step in found if step is not None]
+    assert told == list(made.statuses(lambda _condition: ""))
+    assert [each.subject.key for each in told] == sorted(each.subject.key for each in told)
+    assert {condition for each in told for condition in each.conditions} == {*made.conditions()}
+
+
+def test_a_world_that_changes_between_steps_breaks_nothing(compiler: Compiler):
+    steps = compiler.status_steps(lambda _condition: "")
+    for _ in range(5):
+        next(steps)
+    compiler.apply([Change(found.key, None) for found in worlds.world(1, 5, 3, rules=2)])
+    told = [step.subject.key for step in steps if step is not None]
+    assert not [key for key in told if key.namespace == "ns-0"]
+    assert [key for key in told if key.namespace == "ns-1"]

@@ -1,6 +1,6 @@
 """Gateway API: from Kubernetes objects to the model of a waypoint, and conditions for its users."""
 
-from translators.gateway_api.assembly import Assembly, assemble, fits_in_place
+from translators.gateway_api.assembly import Assembly, assemble, fits_in_place, shared_conditions
 from translators.gateway_api.binding import (
     Bound,
     NotBound,
@@ -36,6 +36,7 @@ __all__ = [
     "refusal_conditions",
     "route_conditions",
     "service_conditions",
+    "shared_conditions",
     "translate_service",
     "waypoint_of",
     "waypoints",

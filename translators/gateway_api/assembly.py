@@ -75,15 +75,17 @@ def assemble(mesh: Mesh, configs: Iterable[ServiceConfig]) -> Assembly:
             *(clusters[name] for name in sorted(clusters)),
         ),
         destinations=tuple(sorted({one for config in kept for one in config.destinations})),
-        conditions=tuple(
-            condition
-            for config in given
-            for condition in (*config.conditions, *_conflicts(config, owners))
-        ),
+        conditions=_conditions(given, owners),
         reduced=frozenset(
             config.service for config, rest in zip(given, kept, strict=True) if rest is not config
         ),
     )
+
+
+def shared_conditions(configs: Iterable[ServiceConfig]) -> tuple[Condition, ...]:
+    """The conditions of the assembly of these configs, without the rest of it."""
+    given = sorted(configs, key=lambda config: (config.created, config.service))
+    return _conditions(given, _owners(given))
 
 
 def fits_in_place(assembly: Assembly, before: ServiceConfig, after: ServiceConfig) -> bool:
@@ -163,6 +165,16 @@ def _token_rules(configs: list[ServiceConfig]) -> Iterator[TokenRules]:
     by_name = {demand.name: demand for demand in demands if demand.providers}
     if tables:
         yield TokenRules(tuple(by_name[name] for name in sorted(by_name)))
+
+
+def _conditions(
+    given: list[ServiceConfig], owners: dict[Claim, ServiceConfig]
+) -> tuple[Condition, ...]:
+    return tuple(
+        condition
+        for config in given
+        for condition in (*config.conditions, *_conflicts(config, owners))
+    )
 
 
 def _owners(configs: list[ServiceConfig]) -> dict[Claim, ServiceConfig]:

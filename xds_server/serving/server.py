@@ -186,8 +186,8 @@ class Server(Observer):
             for rejection in self._store.rejections(waypoint)
         ]
 
-    def _statuses(self) -> Iterable[ObjectStatus]:
-        return self._compiler.statuses(lambda _condition: "", self._refusals())
+    def _statuses(self) -> Iterable[ObjectStatus | None]:
+        return self._compiler.status_steps(lambda _condition: "", self._refusals())
 
     def _problems(self) -> list[Mapping[str, Any]]:
         """What is wrong: with objects and the way to them, with proxies, with writing status."""

@@ -23,8 +23,11 @@ from xds_server.status.objects import Manifest, Objects, Refused
 
 _log = structlog.get_logger(__name__)
 
-Statuses = Callable[[], Iterable[ObjectStatus]]
-"""What is to be said now, about every object; the times in it don't count."""
+Statuses = Callable[[], Iterable[ObjectStatus | None]]
+"""What is to be said now, about every object; the times in it don't count.
+
+Each item, of which some are None, took only a little work.
+"""
 
 _WRITTEN = tuple(
     each
@@ -41,6 +44,7 @@ _CONFIRM_S = 1.0  # the lease is read again if that was longer ago
 _SURVEY_S = 600.0  # what others did to our words is put right after this time
 _RATE = 20.0  # objects a second
 _BURST = 40
+_ATTEMPTS = 3  # to hear all that is to be said before it changes
 _SLICE_S = 0.005  # that one turn of the event loop may be kept busy
 
 
@@ -130,7 +134,7 @@ class StatusWriter:
             key = self._backlog.next(now)
             if self._changed.is_set() and now >= self._compare_after:
                 await self._listen(statuses)
-                self._compare()
+                await self._compare()
             elif key is None:
                 await self._rest()
             elif await self._is_confirmed():
@@ -159,26 +163,35 @@ class StatusWriter:
         return self.leader.leads
 
     async def _listen(self, statuses: Statuses) -> None:
-        """Take what is to be said now, with a pause after it ten times as long as it took."""
-        self._changed.clear()
+        """Take what is to be said now, with a pause after it ten times as long as it took.
+
+        If that changes meanwhile it is taken again, but not for ever.
+        """
         begin = time.monotonic()
-        self._said = await _by_key(statuses())
+        for _ in range(_ATTEMPTS):
+            self._changed.clear()
+            self._said = await _by_key(statuses())
+            if not self._changed.is_set():
+                break
         end = time.monotonic()
         self._compare_after = end + 10 * (end - begin)
 
-    def _compare(self) -> None:
+    async def _compare(self) -> None:
         """Find the objects about which something else is to be said than was written."""
+        breather = _Breather()
         for key in [*self._said, *(self._written.keys() - self._said.keys())]:
             if self._written.get(key) == _digest(self._said.get(key)):
                 self._backlog.remove(key)
             else:
                 self._backlog.add(key)
+            await breather.breathe()
 
     async def _survey(self) -> None:
         """Compare what is to be said with what all objects say, as they are in the cluster."""
         self._written.clear()
         self._backlog.clear()
         self._problems.clear()
+        breather = _Breather()
         for resource in _WRITTEN:
             async for live in self._list(resource):
                 metadata = live["metadata"]
@@ -188,6 +201,7 @@ class StatusWriter:
                     self._note(key, _digest(self._said.get(key)))
                 else:
                     self._backlog.add(key)
+                await breather.breathe()
         self._changed.set()  # what was not listed, because that is forbidden or it is new
 
     def _note(self, key: ObjectKey, digest: bytes) -> None:
@@ -282,15 +296,26 @@ class StatusWriter:
         return resource.api_version(self._versions[resource.kind])
 
 
-async def _by_key(statuses: Iterable[ObjectStatus]) -> Mapping[ObjectKey, ObjectStatus]:
-    """Take what is said in slices that don't hold up the event loop."""
-    said = {}
-    until = time.perf_counter() + _SLICE_S
-    for each in statuses:
-        said[each.subject.key] = each
-        if time.perf_counter() > until:
+class _Breather:
+    """Cuts work into slices that don't hold up the event loop."""
+
+    def __init__(self) -> None:
+        self._until = time.perf_counter() + _SLICE_S
+
+    async def breathe(self) -> None:
+        """Let others run if this slice has taken its share."""
+        if time.perf_counter() > self._until:
             await asyncio.sleep(0)
-            until = time.perf_counter() + _SLICE_S
+            self._until = time.perf_counter() + _SLICE_S
+
+
+async def _by_key(statuses: Iterable[ObjectStatus | None]) -> Mapping[ObjectKey, ObjectStatus]:
+    said = {}
+    breather = _Breather()
+    for each in statuses:
+        if each is not None:
+            said[each.subject.key] = each
+        await breather.breathe()
     return said
 
 
