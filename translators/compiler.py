@@ -26,7 +26,9 @@ from translators.resources.grpcroute import GRPCRoute
 from translators.resources.httproute import HTTPRoute
 from translators.resources.metadata import ObjectKey
 from translators.resources.requestauthentication import RequestAuthentication
+from translators.resources.serviceentry import ServiceEntry
 from translators.resources.tcproute import TCPRoute, TLSRoute
+from translators.resources.workloadentry import WorkloadEntry
 from translators.status import ChangedAt, ObjectStatus, class_conditions, object_status
 from translators.wire import Resource, ResourceKey
 from translators.world import Change, Reader, World
@@ -36,10 +38,12 @@ _Rendered = tuple[Node, Resource]
 _Member = tuple[WaypointName, ObjectKey]
 _Target = tuple[WaypointName, Destination]
 _JUDGED = (
-    *(Service, HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, Gateway),
+    *(Service, ServiceEntry, HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, Gateway),
     *(AuthorizationPolicy, RequestAuthentication, GatewayClass),
 )
-_ENDPOINTS = frozenset({Pod.kind, EndpointSlice.kind})  # of which nothing is said themselves
+_ENDPOINTS = frozenset(
+    {Pod.kind, EndpointSlice.kind, WorkloadEntry.kind}
+)  # of which nothing is said themselves
 
 
 class Compiler:
@@ -280,8 +284,8 @@ class Compiler:
 
     def _translate(self, reader: Reader, member: _Member) -> ServiceConfig:
         waypoint, key = member
-        service = reader.get(Service, key.namespace, key.name)
-        if service is None:
+        service = reader.find(key)
+        if not isinstance(service, Service | ServiceEntry):
             return ServiceConfig(key, "")
         guard_of = authorization.protection(reader, self.mesh, waypoint, service)
         return gateway_api.translate_service(reader, self.mesh, waypoint, service, guard_of)
@@ -289,8 +293,8 @@ class Compiler:
     def _judge(self, reader: Reader, key: ObjectKey) -> tuple[Condition, ...]:
         """What is to be said about one object, apart from what only its waypoint can know."""
         match reader.find(key):
-            case Service() as service:
-                return gateway_api.service_conditions(reader, service)
+            case Service() | ServiceEntry() as service:
+                return gateway_api.service_conditions(reader, self.mesh, service)
             case HTTPRoute() | GRPCRoute() | TCPRoute() | TLSRoute() as route:
                 return gateway_api.route_conditions(reader, self.mesh, route)
             case Gateway() as gateway if gateway_api.is_waypoint(reader, gateway):

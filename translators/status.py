@@ -21,15 +21,18 @@ from translators.resources.grpcroute import GRPCRoute
 from translators.resources.httproute import HTTPRoute, ParentRef
 from translators.resources.metadata import KubernetesObject
 from translators.resources.requestauthentication import RequestAuthentication
+from translators.resources.serviceentry import ServiceEntry
 from translators.resources.tcproute import TCPRoute, TLSRoute
 from translators.world import Reader
 
 ROUTE_CONTROLLER = "istio.io/gateway-controller"
 """Who speaks in the status of routes; that of Gateways is ``binding.CONTROLLER``."""
 
+_ISTIOS = AuthorizationPolicy | RequestAuthentication | ServiceEntry
+
 _MAX_MESSAGE = 32768  # characters (Kubernetes metav1.Condition)
 
-_GOOD_IF_FALSE = frozenset({"Conflicted", "PartiallyInvalid"})
+_GOOD_IF_FALSE = frozenset({"Conflicted", "PartiallyInvalid", "istio.io/WaypointMissing"})
 _BAD_REASONS = frozenset({"PartiallyInvalid", "UnsupportedValue"})
 _UNTIL_DEPLOYED = frozenset({"AddressNotUsable", "AddressNotAssigned"})
 
@@ -145,13 +148,13 @@ def gateway_class_status(gateway_class: GatewayClass, changed_at: ChangedAt) -> 
 def plain_status(
     subject: KubernetesObject, conditions: Iterable[Condition], changed_at: ChangedAt
 ) -> Status:
-    """``{conditions: [...]}`` of an object as a whole: Services and Istio's policies.
+    """``{conditions: [...]}`` of an object as a whole: what is served, and Istio's policies.
 
     What is said about parts of the object, such as the ports of a Service, comes together.
     Istio's kinds also tell of which generation the status speaks.
     """
     status: Status = {"conditions": _entries(subject, _as_a_whole(conditions), changed_at)}
-    if isinstance(subject, AuthorizationPolicy | RequestAuthentication) and subject.meta.generation:
+    if isinstance(subject, _ISTIOS) and subject.meta.generation:
         status["observedGeneration"] = subject.meta.generation
     return status
 

@@ -197,9 +197,10 @@ NODES: tuple[Node, ...] = (
     ServiceCluster("db", "db.shop", 90, UpstreamProtocol.TCP),
     ServiceCluster("one", "a", 80, UpstreamProtocol.HTTP1, Discovery.ORIGINAL_DST),
     *(
-        ServiceCluster(kind, "a.com", 80, UpstreamProtocol.HTTP2, kind, (("a.com", 80),))
-        for kind in (Discovery.STRICT_DNS, Discovery.LOGICAL_DNS)
+        ServiceCluster(kind, "a.com", 80, UpstreamProtocol.HTTP2, kind, (Endpoint("a.com", 80),))
+        for kind in (Discovery.STRICT_DNS, Discovery.LOGICAL_DNS, Discovery.RACING_DNS)
     ),
+    ServiceCluster("any", "*.a.com", 80, UpstreamProtocol.HTTP1, Discovery.DYNAMIC_DNS),
     EndpointSet(
         "web",
         (

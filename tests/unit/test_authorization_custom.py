@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.support.manifests import gateway, namespace, pod, service
-from translators.authorization.custom import find_service
 from translators.compiler import Compiler
+from translators.gateway_api.lookup import find_service
 from translators.ir.external_authorization import AuthzProvider, CheckProtocol
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources import parse

@@ -193,7 +193,7 @@ def test_a_route_of_another_implementation_s_waypoint_is_left_alone():
 
 def test_service_conditions():
     def of(subject, *objects):
-        found = service_conditions(reader_of(subject, *objects), subject)
+        found = service_conditions(reader_of(subject, *objects), Mesh(), subject)
         return [(one.type, one.status, one.reason, one.message) for one in found]
 
     bound, kind = "Successfully attached to waypoint default/waypoint", "istio.io/WaypointBound"
@@ -320,7 +320,7 @@ def test_status_of_a_service_has_one_condition_of_each_type():
 def test_a_service_without_an_address_is_told_so():
     for lacks in ({"cluster_ips": ()}, {"cluster_ips": (), "headless": True}):
         subject = replace(service(), **lacks)
-        found = service_conditions(reader_of(subject, gateway()), subject)
+        found = service_conditions(reader_of(subject, gateway()), Mesh(), subject)
         assert [(one.type, one.status) for one in found] == [
             ("istio.io/WaypointBound", True),
             ("waypost.dev/AddressServed", False),

@@ -6,8 +6,9 @@ import pytest
 
 from translators.resources import Parsed, parse
 from translators.resources.authorizationpolicy import TargetRef
+from translators.resources.core import ServicePort
 from translators.resources.requestauthentication import JwtRule, RequestAuthentication
-from translators.resources.serviceentry import EntryPort, ServiceEntry
+from translators.resources.serviceentry import ServiceEntry
 from translators.resources.workloadentry import Workload, WorkloadEntry
 
 
@@ -45,6 +46,7 @@ def test_serviceentry(version: str) -> None:
             "ports": [
                 {"number": 80, "name": "http", "protocol": "HTTP"},
                 {"number": 81, "name": "tcp", "targetPort": 82},
+                {"number": 82, "name": "dns", "protocol": "UDP"},
             ],
             "location": "MESH_INTERNAL",
             "resolution": "STATIC",
@@ -59,7 +61,11 @@ def test_serviceentry(version: str) -> None:
         hosts=("a.example",),
         addresses=("10.0.0.0/8", "2001:db8::1"),
         allocated=(("a.example", "240.240.0.1"),),
-        ports=(EntryPort(80, "http", "HTTP", 80), EntryPort(81, "tcp", "", 82)),
+        ports=(
+            ServicePort(80, "http", "TCP", "http", 80),
+            ServicePort(81, "tcp", "TCP", "", 82),
+            ServicePort(82, "dns", "UDP", "", 82),
+        ),
         location="MESH_INTERNAL",
         resolution="STATIC",
         endpoints=(TYPED_WORKLOAD,),

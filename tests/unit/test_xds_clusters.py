@@ -68,10 +68,11 @@ def test_tcp_has_no_http_options():
 
 
 @pytest.mark.parametrize(
-    ("discovery", "one_endpoint"), [(Discovery.STRICT_DNS, None), (Discovery.LOGICAL_DNS, True)]
+    ("discovery", "one_endpoint"),
+    [(Discovery.STRICT_DNS, None), (Discovery.LOGICAL_DNS, True), (Discovery.RACING_DNS, True)],
 )
 def test_dns(discovery: Discovery, one_endpoint: bool | None):
-    node = replace(SERVICE, discovery=discovery, dns_endpoints=(("a.com", 443),))
+    node = replace(SERVICE, discovery=discovery, dns_endpoints=(Endpoint("a.com", 443),))
     cluster = rendered(node)
     assert cluster["clusterType"]["name"] == "envoy.clusters.dns"
     assert cluster["clusterType"]["typedConfig"].get("allAddressesInSingleEndpoint") is one_endpoint

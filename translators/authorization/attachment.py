@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from translators.gateway_api.selectors import selects
+from translators.gateway_api.served import Served
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.authorizationpolicy import AuthorizationPolicy, TargetRef
-from translators.resources.core import Service
 from translators.resources.gateway import Gateway
 from translators.resources.requestauthentication import RequestAuthentication
 from translators.world import Index, Reader
@@ -71,12 +71,12 @@ INDEXES = (BY_TARGET, WITHOUT_TARGETS, TOKENS_BY_TARGET)
 
 
 def attached(
-    reader: Reader, mesh: Mesh, waypoint: WaypointName, service: Service, by_target: Index[P]
+    reader: Reader, mesh: Mesh, waypoint: WaypointName, service: Served, by_target: Index[P]
 ) -> list[P]:
     """All policies that guard a service at its waypoint, each once, in a stable order.
 
     Policies of the root namespace that target the GatewayClass, of the waypoint's namespace that
-    target the Gateway, and of the service's namespace that target the Service.
+    target the Gateway, and of the service's namespace that target the Service or ServiceEntry.
     """
     gateway = reader.get(Gateway, waypoint.namespace, waypoint.name)
     class_name = gateway.class_name if gateway else ""
@@ -84,7 +84,7 @@ def attached(
     found: list[P] = [
         *reader.select(by_target, "GatewayClass", mesh.root_namespace, class_name),
         *reader.select(by_target, "Gateway", waypoint.namespace, waypoint.name),
-        *reader.select(by_target, "Service", home, service.meta.name),
+        *reader.select(by_target, service.kind, home, service.meta.name),
         *reader.select(by_target, _WHOLE_NAMESPACE, waypoint.namespace, ""),
         *reader.select(by_target, _WHOLE_NAMESPACE, home, ""),
     ]

@@ -3,15 +3,17 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from translators.gateway_api.endpoints import Destination, find_port
+from translators.gateway_api.endpoints import Destination
+from translators.gateway_api.lookup import find_host
 from translators.gateway_api.names import host_of
+from translators.gateway_api.served import Served, find_port
+from translators.gateway_api.upstreams import upstream
 from translators.ir.authorization import MAX_CUSTOM_CHECKS
 from translators.ir.cluster import ServiceCluster, UpstreamProtocol
 from translators.ir.external_authorization import AuthzProvider, CheckProtocol
-from translators.ir.origin import Origin
 from translators.ir.waypoint import Mesh
 from translators.resources.authorizationpolicy import AuthorizationPolicy
-from translators.resources.core import Service
+from translators.resources.core import Service, ServicePort
 from translators.world import Reader
 
 _UPSTREAM = {
@@ -26,7 +28,7 @@ class Provider:
 
     config: AuthzProvider
     cluster: ServiceCluster
-    destination: Destination
+    destination: Destination | None
 
 
 def find_provider(reader: Reader, mesh: Mesh, name: str) -> Provider | str:
@@ -35,12 +37,18 @@ def find_provider(reader: Reader, mesh: Mesh, name: str) -> Provider | str:
     if config is None:
         known = ", ".join(each.name for each in mesh.providers) or "none"
         return f"{name!r} is no provider of the mesh; there are: {known}"
-    service = find_service(reader, mesh, config.host, config.namespace)
+    client = config.namespace or mesh.root_namespace
+    service = find_host(reader, mesh, config.host, config.port, client, config.namespace)
     if service is None:
         return f"provider {name}: service {config.host} was not found"
-    if find_port(service, config.port) is None:
+    port = find_port(service, config.port)
+    if port is None:
         return f"provider {name}: service {config.host} has no TCP port {config.port}"
-    return Provider(config, *service_cluster(mesh, service, config.port, config.protocol))
+    if not is_callable(service):
+        return f"provider {name}: nobody knows where calls of {config.host} would have to go"
+    return Provider(
+        config, *called_cluster(reader, mesh, service, config.host, port, config.protocol)
+    )
 
 
 def known_providers(
@@ -58,30 +66,24 @@ def first_providers(names: Iterable[str]) -> list[str]:
     return sorted(names)[:MAX_CUSTOM_CHECKS]
 
 
-def find_service(reader: Reader, mesh: Mesh, host: str, namespace: str = "") -> Service | None:
-    """The service of that host name, which may be short but must say the namespace.
-
-    ``namespace``, if it is given, must be the same.
-    """
-    name, _, rest = host.lower().rstrip(".").partition(".")
-    home = rest.partition(".")[0]
-    suffixes = ("", ".svc", f".svc.{mesh.cluster_domain}")
-    if not home or rest not in [home + suffix for suffix in suffixes]:
-        return None
-    return reader.get(Service, home, name) if namespace in ("", home) else None
+def is_callable(service: Served) -> bool:
+    """Whether proxies themselves can call a service: it is known where to send calls."""
+    return isinstance(service, Service) or service.resolution not in ("NONE", "DYNAMIC_DNS")
 
 
-def service_cluster(
-    mesh: Mesh, service: Service, port: int, protocol: CheckProtocol
-) -> tuple[ServiceCluster, Destination]:
+def called_cluster(
+    reader: Reader,
+    mesh: Mesh,
+    service: Served,
+    host: str,
+    port: ServicePort,
+    protocol: CheckProtocol,
+) -> tuple[ServiceCluster, Destination | None]:
     """The cluster by which proxies themselves call a service, whatever its port declares."""
     meta = service.meta
-    host = host_of(mesh, meta.namespace, meta.name)
-    cluster = ServiceCluster(
-        name=f"outbound|{port}|called-by-{protocol}|{host}",
-        host=host,
-        port=port,
-        protocol=_UPSTREAM[protocol],
-        origins=(Origin(Service.kind, meta.namespace, meta.name),),
-    )
-    return cluster, Destination(cluster.name, meta.namespace, meta.name, port)
+    if isinstance(service, Service):
+        host, owner = host_of(mesh, meta.namespace, meta.name), ""
+    else:
+        owner = f"{meta.namespace}.{meta.name}-"
+    name = f"outbound|{port.port}|{owner}called-by-{protocol}|{host}"
+    return upstream(reader, mesh, service, port, (name, host), _UPSTREAM[protocol])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from translators.authorization.custom import Provider, first_providers
 from translators.authorization.fields import Scope
 from translators.authorization.rules import Meaning, read_rule
-from translators.gateway_api.ports import Upstream
+from translators.gateway_api.upstreams import Upstream
 from translators.ir.authentication import ANYONE, Authentication
 from translators.ir.authorization import (
     OPEN,

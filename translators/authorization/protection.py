@@ -12,14 +12,14 @@ from translators.authorization.attachment import (
 from translators.authorization.custom import Provider, known_providers
 from translators.authorization.guard import Guard, guard, layered
 from translators.authorization.tokens import Tokens, tokens_of
-from translators.gateway_api.ports import Upstream
+from translators.gateway_api.served import Served
+from translators.gateway_api.upstreams import Upstream
 from translators.ir.waypoint import Mesh, WaypointName
-from translators.resources.core import Service
 from translators.world import Reader
 
 
 def protection(
-    reader: Reader, mesh: Mesh, waypoint: WaypointName, service: Service
+    reader: Reader, mesh: Mesh, waypoint: WaypointName, service: Served
 ) -> Callable[[int], Guard]:
     """What guards a service of a waypoint, port by port."""
     policies = attached(reader, mesh, waypoint, service, BY_TARGET)

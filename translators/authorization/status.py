@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 
-from translators.authorization.attachment import BY_TARGET, attached
+from translators.authorization.attachment import BY_TARGET, attached, is_known_target
 from translators.authorization.custom import find_provider, first_providers, known_providers
 from translators.authorization.guard import is_dry_run, meaning_of
 from translators.authorization.target import find_targets
 from translators.authorization.tokens import token_problems
 from translators.gateway_api.binding import Bound, waypoint_of
+from translators.gateway_api.served import find_served
 from translators.ir.authorization import MAX_CUSTOM_CHECKS
 from translators.ir.condition import Condition
 from translators.ir.origin import Origin
 from translators.ir.waypoint import Mesh
 from translators.resources.authorizationpolicy import AuthorizationPolicy
-from translators.resources.core import Service
 from translators.resources.requestauthentication import RequestAuthentication
 from translators.world import Reader
 
@@ -83,13 +83,13 @@ def _provider_complaints(reader: Reader, mesh: Mesh, policy: AuthorizationPolicy
 
 def _crowded(reader: Reader, mesh: Mesh, policy: AuthorizationPolicy) -> Iterator[str]:
     """The services among the policy's targets where its provider is one too many."""
-    named = (target.name for target in policy.targets if target.kind == "Service")
-    for name in named:
-        service = reader.get(Service, policy.meta.namespace, name)
+    named = (target for target in policy.targets if is_known_target(target))
+    for target in named:
+        service = find_served(reader, target.kind, policy.meta.namespace, target.name)
         bound = None if service is None else waypoint_of(reader, service)
         if service is None or not isinstance(bound, Bound):
             continue
         others = attached(reader, mesh, bound.waypoint, service, BY_TARGET)
         asked = {provider for provider, _ in known_providers(reader, mesh, others)}
         if policy.provider not in first_providers(asked):
-            yield f"{service.kind} {service.meta.namespace}/{name}"
+            yield f"{service.kind} {service.meta.namespace}/{service.meta.name}"

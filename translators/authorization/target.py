@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from translators.authorization.attachment import Policy, is_known_target, layered_policies
 from translators.authorization.guard import LAYERED_ACTIONS
 from translators.gateway_api.binding import CONTROLLER, Bound, is_waypoint, waypoint_of, waypoints
+from translators.gateway_api.served import find_served
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.authorizationpolicy import AuthorizationPolicy, TargetRef
-from translators.resources.core import Service
 from translators.resources.gateway import Gateway, GatewayClass
 from translators.world import Reader
 
@@ -80,7 +80,7 @@ def _judge(reader: Reader, mesh: Mesh, policy: Policy, target: TargetRef) -> _Ve
             return _judge_gateway(reader, policy, target)
         case "GatewayClass":
             return _judge_class(reader, mesh, policy, target)
-        case "Service":
+        case "Service" | "ServiceEntry":
             return _judge_service(reader, policy, target)
         case _:
             return _not_found(policy, target)
@@ -110,7 +110,7 @@ def _judge_class(reader: Reader, mesh: Mesh, policy: Policy, target: TargetRef) 
 
 
 def _judge_service(reader: Reader, policy: Policy, target: TargetRef) -> _Verdict:
-    service = reader.get(Service, policy.meta.namespace, target.name)
+    service = find_served(reader, target.kind, policy.meta.namespace, target.name)
     if service is None:
         return _not_found(policy, target)
     binding = waypoint_of(reader, service)

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from translators.authorization.custom import find_service, service_cluster
+from translators.authorization.custom import called_cluster, is_callable
 from translators.authorization.keys import usable_keys
 from translators.gateway_api.durations import is_duration, milliseconds
-from translators.gateway_api.endpoints import find_port
+from translators.gateway_api.lookup import find_host
 from translators.gateway_api.names import canonical_ip
-from translators.gateway_api.ports import Upstream
+from translators.gateway_api.served import find_port
 from translators.gateway_api.texts import is_editable_header, is_header_value, is_host_name
+from translators.gateway_api.upstreams import Upstream
 from translators.ir.authentication import (
     Authentication,
     InlineKeys,
@@ -27,6 +28,7 @@ from translators.ir.cluster import ExternalCluster
 from translators.ir.external_authorization import CheckProtocol
 from translators.ir.origin import Origin
 from translators.ir.waypoint import Mesh
+from translators.resources.core import Service
 from translators.resources.requestauthentication import JwtRule, RequestAuthentication
 from translators.world import Reader
 
@@ -134,19 +136,28 @@ def _keys(
     uri = _split(rule.jwks_uri)
     if uri is None:
         return NoKeys(), None
-    cluster, destination = _key_server(reader, mesh, uri, origin)
+    cluster, destination = _key_server(reader, mesh, uri, origin.namespace)
     timeout = _TIMEOUT_MS if rule.timeout is None else milliseconds(rule.timeout)
     return RemoteKeys(rule.jwks_uri, cluster.name, timeout), (cluster, destination)
 
 
-def _key_server(reader: Reader, mesh: Mesh, uri: SplitResult, origin: Origin) -> Upstream:
-    """The cluster of a key server: a service of the mesh, else a host that is found by DNS."""
-    host, port = uri.hostname or "", uri.port or _PORTS[uri.scheme]
-    service = find_service(reader, mesh, host) if uri.scheme == "http" else None
-    if service is not None and find_port(service, port) is not None:
-        return service_cluster(mesh, service, port, CheckProtocol.HTTP)
+def _key_server(reader: Reader, mesh: Mesh, uri: SplitResult, namespace: str) -> Upstream:
+    """The cluster of a key server: a service of the mesh, else a host that is found by DNS.
+
+    Of the ServiceEntries only those of the policy's namespace and of the root namespace count:
+    nobody else may say where keys come from.
+    """
+    host, number = uri.hostname or "", uri.port or _PORTS[uri.scheme]
+    if uri.scheme == "http":
+        service = find_host(reader, mesh, host, number, namespace)
+        trusted = isinstance(service, Service) or (
+            service is not None and service.meta.namespace in (namespace, mesh.root_namespace)
+        )
+        port = find_port(service, number)
+        if service is not None and trusted and port is not None and is_callable(service):
+            return called_cluster(reader, mesh, service, host, port, CheckProtocol.HTTP)
     roots = mesh.public_roots if uri.scheme == "https" else ""
-    return ExternalCluster(f"jwks|{port}|{uri.scheme}|{host}", host, port, roots), None
+    return ExternalCluster(f"jwks|{number}|{uri.scheme}|{host}", host, number, roots), None
 
 
 def _split(uri: str) -> SplitResult | None:

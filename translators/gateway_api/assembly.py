@@ -32,7 +32,11 @@ from translators.ir.listener import (
 from translators.ir.origin import Origin
 from translators.ir.tls import TlsDispatcher, TlsHost, TlsInspector, TlsTable
 from translators.ir.waypoint import Mesh
+from translators.resources.core import Service
 from translators.resources.metadata import ObjectKey
+from translators.resources.serviceentry import ServiceEntry
+
+_ADDRESSES = {Service.kind: "spec.clusterIPs", ServiceEntry.kind: "spec.addresses"}
 
 Claim = tuple[str, int]
 """A virtual IP and a port."""
@@ -241,7 +245,7 @@ def _conflicts(config: ServiceConfig, owners: dict[Claim, ServiceConfig]) -> Ite
         owner = owners[address, port]
         if owner.service != config.service:
             yield Condition(
-                origin=_origin(config).at("spec.clusterIPs"),
+                origin=_origin(config).at(_ADDRESSES[config.service.kind]),
                 type="waypost.dev/AddressServed",
                 status=False,
                 reason="AddressConflict",

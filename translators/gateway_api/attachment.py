@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from translators.gateway_api.indexes import MeshRoute, is_parent
 from translators.gateway_api.precedence import seniority
 from translators.gateway_api.protocol import PortProtocol
-from translators.resources.core import Service
+from translators.gateway_api.served import Served
 from translators.resources.httproute import ParentRef
 from translators.resources.metadata import KubernetesObject
 from translators.resources.tcproute import TCPRoute, TLSRoute
@@ -29,9 +29,9 @@ class Attached(Generic[R]):
     consumers: dict[str, list[R]] = field(default_factory=dict)
 
 
-def attached_routes(reader: Reader, index: Index[R], service: Service, port: int) -> list[R]:
+def attached_routes(reader: Reader, index: Index[R], service: Served, port: int) -> list[R]:
     """The routes of one kind that apply to a port of a service, ordered by namespace and name."""
-    routes = reader.select(index, "Service", service.meta.namespace, service.meta.name)
+    routes = reader.select(index, service.kind, service.meta.namespace, service.meta.name)
     return [
         route
         for route in routes
@@ -39,11 +39,11 @@ def attached_routes(reader: Reader, index: Index[R], service: Service, port: int
     ]
 
 
-def names_service(parent: ParentRef, service: Service, port: int) -> bool:
+def names_service(parent: ParentRef, service: Served, port: int) -> bool:
     """Whether a parentRef names this port of a service, be it by naming no port at all."""
     meta = service.meta
     return (
-        is_parent(parent, "Service")
+        is_parent(parent, service.kind)
         and (parent.namespace, parent.name) == (meta.namespace, meta.name)
         and parent.port in (None, port)
     )

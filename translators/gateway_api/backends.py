@@ -62,7 +62,7 @@ def mirrors(scope: Scope, referrer: Referrer, rule: HttpRule) -> tuple[Mirror, .
 
 def outbound(
     scope: Scope, referrer: Referrer, rule: HttpRule
-) -> Iterator[tuple[ServiceCluster, Destination]]:
+) -> Iterator[tuple[ServiceCluster, Destination | None]]:
     """The clusters of a rule that no service of this waypoint brings along."""
     refs = [backend.ref for backend in rule.backends]
     refs += [one.mirror.backend for one in rule.filters if one.mirror is not None]

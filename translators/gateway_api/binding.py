@@ -1,10 +1,13 @@
-"""Which waypoint serves a service (Istio's binding algorithm)."""
+"""Which waypoint serves a Service or ServiceEntry (Istio's binding algorithm)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
 from translators.gateway_api.indexes import (
     CLASSES_BY_CONTROLLER,
+    ENTRIES_BY_NAMESPACE,
+    ENTRIES_BY_WAYPOINT,
     GATEWAYS_BY_CLASS,
     NAMESPACES_BY_WAYPOINT,
     SERVICES_BY_NAMESPACE,
@@ -17,6 +20,7 @@ from translators.gateway_api.labels import (
     named_waypoint,
 )
 from translators.gateway_api.selectors import selects
+from translators.gateway_api.served import Served
 from translators.ir.waypoint import Mesh, TrafficType, WaypointName
 from translators.resources.core import Namespace, Service
 from translators.resources.gateway import Gateway, GatewayClass, GatewayListener
@@ -76,7 +80,7 @@ def identity_of(mesh: Mesh, gateway: Gateway) -> str:
     return f"spiffe://{mesh.trust_domain}/ns/{gateway.meta.namespace}/sa/{account}"
 
 
-def waypoint_of(reader: Reader, service: Service) -> Bound | NotBound | None:
+def waypoint_of(reader: Reader, service: Served) -> Bound | NotBound | None:
     """The waypoint that serves a service; None if the service asks for none.
 
     The service's own label decides before that of its namespace. There is no way back: a label
@@ -102,13 +106,9 @@ def waypoint_of(reader: Reader, service: Service) -> Bound | NotBound | None:
     return Bound(waypoint)
 
 
-def bound_services(reader: Reader, waypoint: WaypointName) -> list[Service]:
-    """All services that a waypoint serves, ordered by namespace and name."""
-    key = (waypoint.namespace, waypoint.name)
-    candidates = {found.key: found for found in reader.select(SERVICES_BY_WAYPOINT, *key)}
-    for namespace in reader.select(NAMESPACES_BY_WAYPOINT, *key):
-        for service in reader.select(SERVICES_BY_NAMESPACE, namespace.meta.name):
-            candidates[service.key] = service
+def bound_services(reader: Reader, waypoint: WaypointName) -> list[Served]:
+    """All that a waypoint serves, ordered by kind, namespace and name."""
+    candidates = {found.key: found for found in _candidates(reader, waypoint)}
     return [
         candidates[name]
         for name in sorted(candidates)
@@ -146,7 +146,19 @@ def hbone_listener(gateway: Gateway) -> GatewayListener | None:
     return next(found, None)
 
 
-def _wanted(reader: Reader, service: Service) -> WaypointName | None:
+def _candidates(reader: Reader, waypoint: WaypointName) -> Iterator[Served]:
+    """Whatever names the waypoint itself or is in a namespace that does."""
+    key = (waypoint.namespace, waypoint.name)
+    yield from reader.select(SERVICES_BY_WAYPOINT, *key)
+    yield from reader.select(ENTRIES_BY_WAYPOINT, *key)
+    for namespace in reader.select(NAMESPACES_BY_WAYPOINT, *key):
+        yield from reader.select(SERVICES_BY_NAMESPACE, namespace.meta.name)
+        yield from reader.select(ENTRIES_BY_NAMESPACE, namespace.meta.name)
+
+
+def _wanted(reader: Reader, service: Served) -> WaypointName | None:
+    if not isinstance(service, Service):
+        return _named(reader, service)
     if service.external_name or service.meta.labels.get(MANAGED) in _MANAGED_BY_MESH:
         return None
     wanted = _named(reader, service)
@@ -154,7 +166,7 @@ def _wanted(reader: Reader, service: Service) -> WaypointName | None:
     return None if wanted == itself else wanted  # a waypoint's own Service, written by hand
 
 
-def _named(reader: Reader, service: Service) -> WaypointName | None:
+def _named(reader: Reader, service: Served) -> WaypointName | None:
     home = service.meta.namespace
     if asks_for_waypoint(service.meta):
         return named_waypoint(service.meta, home)

@@ -1,4 +1,4 @@
-"""What is to be said about Services and routes (Gateway API conditions, Istio's words)."""
+"""What is to be said about routes and what they route (Gateway API conditions, Istio's words)."""
 
 from collections.abc import Iterator
 from typing import assert_never
@@ -10,15 +10,22 @@ from translators.gateway_api.connection_routes import (
     has_names,
 )
 from translators.gateway_api.connection_routes import fatal_issues as fatal_connection_issues
-from translators.gateway_api.endpoints import find_port
+from translators.gateway_api.entries import ADDRESS_SERVED, entry_conditions, missing_waypoint
 from translators.gateway_api.indexes import MeshRoute, is_parent
 from translators.gateway_api.issues import Issue, Subject
 from translators.gateway_api.labels import INGRESS_USE_WAYPOINT
 from translators.gateway_api.names import virtual_ips
-from translators.gateway_api.protocol import protocol_of
-from translators.gateway_api.references import Referrer
+from translators.gateway_api.references import referrer_of
 from translators.gateway_api.rivals import lost_claims
 from translators.gateway_api.rules import Rule, fatal_issues, rule_issues, usable_matches
+from translators.gateway_api.served import (
+    KINDS,
+    Served,
+    find_port,
+    find_served,
+    origin_of,
+    protocol_at,
+)
 from translators.ir.condition import Condition
 from translators.ir.origin import Origin
 from translators.ir.waypoint import Mesh
@@ -30,9 +37,6 @@ from translators.resources.tcproute import TCPRoute, TLSRoute
 from translators.world import Reader
 
 WAYPOINT_BOUND = "istio.io/WaypointBound"
-
-ADDRESS_SERVED = "waypost.dev/AddressServed"
-"""False if clients can't reach a service through its waypoint by one or all of its addresses."""
 
 _NO_ADDRESS = (
     "spec.clusterIP: there is none yet, so no client can address the service; a cluster assigns "
@@ -50,20 +54,24 @@ _NO_LABEL = (
 _MAX_NAMED = 10  # issues that a message names; the rest are counted
 
 
-def service_conditions(reader: Reader, service: Service) -> tuple[Condition, ...]:
+def service_conditions(reader: Reader, mesh: Mesh, service: Served) -> tuple[Condition, ...]:
     """Whether a service got the waypoint that it asks for, and can be reached through it.
 
-    Nothing is said of a service that asks for none.
+    Nothing is said of a service that asks for none, unless it is a ServiceEntry that needs one.
     """
-    bound = waypoint_of(reader, service)
-    if bound is None:
-        return ()
-    origin = Origin(Service.kind, service.meta.namespace, service.meta.name)
-    if isinstance(bound, NotBound):
-        return (Condition(origin, WAYPOINT_BOUND, False, bound.reason, bound.message),)
+    bound, origin = waypoint_of(reader, service), origin_of(service)
+    if not isinstance(bound, Bound):
+        lost = () if bound is None else (_not_bound(origin, bound),)
+        return (*lost, *missing_waypoint(service))
     message = f"Successfully attached to waypoint {bound.waypoint}{_ingress(reader, service)}"
     attached = Condition(origin, WAYPOINT_BOUND, True, "WaypointAccepted", message)
-    return (attached, *_without_address(origin, service))
+    if isinstance(service, Service):
+        return (attached, *_without_address(origin, service))
+    return (attached, *entry_conditions(reader, mesh, service))
+
+
+def _not_bound(origin: Origin, bound: NotBound) -> Condition:
+    return Condition(origin, WAYPOINT_BOUND, False, bound.reason, bound.message)
 
 
 def _without_address(origin: Origin, service: Service) -> Iterator[Condition]:
@@ -88,7 +96,7 @@ def route_conditions(reader: Reader, mesh: Mesh, route: MeshRoute) -> tuple[Cond
     )
 
 
-def _ingress(reader: Reader, service: Service) -> str:
+def _ingress(reader: Reader, service: Served) -> str:
     """What Istio adds about the ingress; the service's label decides before its namespace's."""
     namespace = reader.get(Namespace, "", service.meta.namespace)
     inherited = namespace.meta.labels.get(INGRESS_USE_WAYPOINT) if namespace else None
@@ -107,7 +115,7 @@ def _issues(reader: Reader, mesh: Mesh, route: MeshRoute) -> Iterator[Issue]:
     """All that is wrong with a route, wherever it is attached; field paths are below it."""
     match route:
         case HTTPRoute() | GRPCRoute():
-            referrer = Referrer(route.kind, route.meta.namespace)
+            referrer = referrer_of(route)
             rules: tuple[Rule, ...] = route.rules
             for index, rule in enumerate(rules):
                 for issue in rule_issues(reader, mesh, referrer, rule):
@@ -127,9 +135,9 @@ def _parent_conditions(
         at = origin.at(f"spec.{scope}")
         message = f"{at.path}: a waypoint takes routes of services only; name a Service"
         yield Condition(at, "Accepted", False, "NotAllowedByListeners", message, scope)
-    if not is_parent(parent, "Service"):
+    if not any(is_parent(parent, kind.kind) for kind in KINDS):
         return
-    service = reader.get(Service, parent.namespace, parent.name)
+    service = find_served(reader, parent.kind, parent.namespace, parent.name)
     if service is not None and _is_foreign(reader, service):
         return
     refused = _refusal(service, parent, route)
@@ -150,7 +158,7 @@ def _is_our_gateway(reader: Reader, parent: ParentRef) -> bool:
     return gateway is not None and is_waypoint(reader, gateway)
 
 
-def _is_foreign(reader: Reader, service: Service) -> bool:
+def _is_foreign(reader: Reader, service: Served) -> bool:
     """Whether another implementation's waypoint serves the service, and so speaks for it."""
     bound = waypoint_of(reader, service)
     if not isinstance(bound, Bound):
@@ -159,27 +167,27 @@ def _is_foreign(reader: Reader, service: Service) -> bool:
     return gateway is not None and not is_waypoint(reader, gateway)
 
 
-def _refusal(service: Service | None, parent: ParentRef, route: MeshRoute) -> str | None:
+def _refusal(service: Served | None, parent: ParentRef, route: MeshRoute) -> str | None:
     """Why a route can't be attached to a parent, or None if it can."""
     if service is None:
         return f'parent service: "{parent.name}" not found'
     if parent.port is not None:
         port = find_port(service, parent.port)
         if port is None:
-            ports = ", ".join(str(one.port) for one in service.ports if _takes(one, route))
+            ports = ", ".join(str(one.port) for one in service.ports if _takes(service, one, route))
             return (
                 f'parent service: "{parent.name}" has no TCP port {parent.port}; '
                 f"those that take routes are: {ports or 'none'}"
             )
-        if not _takes(port, route):
+        if not _takes(service, port, route):
             return f'parent service: "{parent.name}" does {_lacks(route)} on port {parent.port}'
-    elif not any(_takes(port, route) for port in service.ports):
+    elif not any(_takes(service, port, route) for port in service.ports):
         return f'parent service: "{parent.name}" does {_lacks(route)} on any port'
     return None
 
 
-def _takes(port: ServicePort, route: MeshRoute) -> bool:
-    protocol = protocol_of(port)
+def _takes(service: Served, port: ServicePort, route: MeshRoute) -> bool:
+    protocol = protocol_at(service, port)
     return protocol is not None and takes(protocol, type(route))
 
 
@@ -197,7 +205,7 @@ def _lacks(route: MeshRoute) -> str:
 
 
 def _rivalry(
-    reader: Reader, service: Service | None, index: int, route: MeshRoute
+    reader: Reader, service: Served | None, index: int, route: MeshRoute
 ) -> tuple[list[Issue], bool]:
     """What older routes leave nothing of; of requests they always leave something."""
     if service is None or not isinstance(route, TCPRoute | TLSRoute):
@@ -245,7 +253,7 @@ def _resolved_refs(origin: Origin, scope: str, issues: list[Issue]) -> Condition
 
 
 def _resolved_waypoint(
-    reader: Reader, origin: Origin, scope: str, service: Service | None
+    reader: Reader, origin: Origin, scope: str, service: Served | None
 ) -> Condition:
     """Whether a waypoint is there that respects the route."""
     bound = waypoint_of(reader, service) if service is not None else None

@@ -12,7 +12,7 @@ from translators.gateway_api.backends import weight_issues
 from translators.gateway_api.clusters import outbound_cluster, own_tcp_cluster, tcp_cluster
 from translators.gateway_api.endpoints import Destination
 from translators.gateway_api.issues import Issue, check, unusable
-from translators.gateway_api.references import Referrer, Target, resolve_ref
+from translators.gateway_api.references import Target, referrer_of, resolve_ref
 from translators.gateway_api.scope import Scope
 from translators.gateway_api.texts import is_server_name
 from translators.ir.cluster import ServiceCluster
@@ -75,7 +75,7 @@ def connection_issues(reader: Reader, mesh: Mesh, route: ConnectionRoute) -> Ite
     if isinstance(route, TLSRoute):
         yield from _name_issues(route)
     for index, backend in enumerate(_backends(route)):
-        found = resolve_ref(reader, mesh, _referrer(route), backend.ref)
+        found = resolve_ref(reader, mesh, referrer_of(route), backend.ref)
         if isinstance(found, Issue):
             yield found.below(f"spec.rules[0].backendRefs[{index}]")
 
@@ -103,11 +103,11 @@ def server_names(route: TLSRoute) -> tuple[str, ...]:
 
 def outbound_connections(
     scope: Scope, routes: Iterable[ConnectionRoute]
-) -> Iterator[tuple[ServiceCluster, Destination]]:
+) -> Iterator[tuple[ServiceCluster, Destination | None]]:
     """The clusters of routes that no service of this waypoint brings along."""
     for route in routes:
         for backend in _backends(route):
-            target = resolve_ref(scope.reader, scope.mesh, _referrer(route), backend.ref)
+            target = resolve_ref(scope.reader, scope.mesh, referrer_of(route), backend.ref)
             if isinstance(target, Target) and own_tcp_cluster(scope, target) is None:
                 yield outbound_cluster(scope, target)
 
@@ -165,7 +165,7 @@ def _rule(scope: Scope, route: ConnectionRoute, peers: tuple[str, ...] = ()) -> 
 def _shares(scope: Scope, route: ConnectionRoute) -> Iterator[Share]:
     for backend in _backends(route):
         if backend.weight > 0:
-            target = resolve_ref(scope.reader, scope.mesh, _referrer(route), backend.ref)
+            target = resolve_ref(scope.reader, scope.mesh, referrer_of(route), backend.ref)
             cluster = tcp_cluster(scope, target) if isinstance(target, Target) else None
             yield Share(cluster, backend.weight)
 
@@ -178,7 +178,3 @@ def _name_issues(route: TLSRoute) -> Iterator[Issue]:
     for index, name in enumerate(route.hostnames):
         valid = is_server_name(name.lower())
         yield from check(f"spec.hostnames[{index}]", f"{name!r} is no host name", holds=valid)
-
-
-def _referrer(route: ConnectionRoute) -> Referrer:
-    return Referrer(route.kind, route.meta.namespace)

@@ -1,27 +1,32 @@
-"""Where the requests for a service port go: from EndpointSlices, else from Pods."""
+"""Where the requests for a service port go: EndpointSlices, else Pods, and WorkloadEntries."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from translators.gateway_api.indexes import PODS_BY_LABEL, SLICES_BY_SERVICE
-from translators.gateway_api.labels import REDIRECTION, TUNNEL
+from translators.gateway_api.labels import takes_tunnels
 from translators.gateway_api.names import canonical_ip
+from translators.gateway_api.served import Served, find_port, find_served
+from translators.gateway_api.texts import is_host_name
+from translators.gateway_api.workloads import member_endpoint, members_of
 from translators.ir.endpoint import Endpoint, EndpointSet, Locality
 from translators.ir.origin import Origin
 from translators.ir.waypoint import Mesh
 from translators.resources.core import Pod, Service, ServicePort
 from translators.resources.endpointslice import EndpointSlice, SliceEndpoint
+from translators.resources.serviceentry import ServiceEntry
 from translators.world import Reader
 
 
 class Destination(NamedTuple):
-    """A cluster, and the service port whose endpoints it has."""
+    """A cluster, and the port of a Service or ServiceEntry whose endpoints it has."""
 
     cluster: str
     namespace: str
     service: str
     port: int
+    kind: str = Service.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,32 +41,52 @@ class _Candidate:
 
 def endpoint_set(reader: Reader, mesh: Mesh, destination: Destination) -> EndpointSet:
     """The endpoints of a cluster; empty if the service or its port does not exist."""
-    service = reader.get(Service, destination.namespace, destination.service)
-    port = find_port(service, destination.port)
-    found = () if service is None or port is None else endpoints_of(reader, mesh, service, port)
-    origin = Origin(Service.kind, destination.namespace, destination.service)
-    return EndpointSet(destination.cluster, found, (origin,))
-
-
-def find_port(service: Service | None, number: int) -> ServicePort | None:
-    """The TCP port of that number; the first one if a manifest has several."""
-    if service is None:
-        return None
-    return next((p for p in service.ports if p.port == number and p.protocol == "TCP"), None)
+    kind, namespace, name = destination.kind, destination.namespace, destination.service
+    served = find_served(reader, kind, namespace, name)
+    port = find_port(served, destination.port)
+    found = () if served is None or port is None else endpoints_of(reader, mesh, served, port)
+    return EndpointSet(destination.cluster, found, (Origin(kind, namespace, name),))
 
 
 def endpoints_of(
-    reader: Reader, mesh: Mesh, service: Service, port: ServicePort
+    reader: Reader, mesh: Mesh, served: Served, port: ServicePort
 ) -> tuple[Endpoint, ...]:
-    """The endpoints of a service port, sorted, each address once."""
-    slices = reader.select(SLICES_BY_SERVICE, service.meta.namespace, service.meta.name)
-    if slices:
-        candidates = list(_from_slices(reader, service, port, slices))
-    else:
-        candidates = list(_from_pods(reader, service, port))
-    one_family = _one_family_each(candidates, _family_of(service))
-    found = sorted(_endpoint(mesh, candidate) for candidate in one_family)
-    return tuple({(one.address, one.port): one for one in found}.values())
+    """The endpoints of a service port, sorted, each address once.
+
+    A ServiceEntry that is not STATIC has none, because proxies find out where to go.
+    """
+    if isinstance(served, ServiceEntry) and served.resolution != "STATIC":
+        return ()
+    candidates = list(_candidates(reader, served, port))
+    one_family = _one_family_each(candidates, _family_of(served))
+    pods = (_endpoint(mesh, candidate) for candidate in one_family)
+    members = (member_endpoint(mesh, one, served, port) for one in members_of(reader, served))
+    others = (one for one in members if one is not None and canonical_ip(one.address))
+    return tuple({(one.address, one.port): one for one in sorted((*pods, *others))}.values())
+
+
+def named_endpoints(
+    reader: Reader, mesh: Mesh, entry: ServiceEntry, host: str, port: ServicePort
+) -> tuple[Endpoint, ...]:
+    """What a host of a ServiceEntry is resolved by, host names or addresses: itself by default.
+
+    They are dialled directly: of a name nobody knows beforehand whether it takes tunnels.
+    """
+    pods = (_endpoint(mesh, each) for each in _from_pods(reader, entry, port))
+    members = (member_endpoint(mesh, one, entry, port) for one in members_of(reader, entry))
+    found = {replace(one, tunnel=False, identity="") for one in (*pods, *members) if one}
+    if entry.endpoints or entry.selector is not None or not is_host_name(host):
+        return tuple(sorted(found))
+    number = port.target_port if isinstance(port.target_port, int) else 0
+    return (Endpoint(host, number or port.port),)
+
+
+def _candidates(reader: Reader, served: Served, port: ServicePort) -> Iterator[_Candidate]:
+    if isinstance(served, Service):
+        name = served.meta.namespace, served.meta.name
+        if slices := reader.select(SLICES_BY_SERVICE, *name):
+            return _from_slices(reader, served, port, slices)
+    return _from_pods(reader, served, port)
 
 
 def _from_slices(
@@ -100,22 +125,23 @@ def _has_address(pod: Pod, address: str) -> bool:
     return not pod.ips or address in _addresses(pod.ips)
 
 
-def _from_pods(reader: Reader, service: Service, port: ServicePort) -> Iterator[_Candidate]:
-    if not service.selector:
+def _from_pods(reader: Reader, served: Served, port: ServicePort) -> Iterator[_Candidate]:
+    if not served.selector:
         return
-    wanted = service.selector.items()
+    wanted = served.selector.items()
     first = min(wanted)
-    for pod in reader.select(PODS_BY_LABEL, service.meta.namespace, *first):
+    for pod in reader.select(PODS_BY_LABEL, served.meta.namespace, *first):
         number = _target_port(pod, port)
-        if wanted <= pod.meta.labels.items() and _runs(service, pod) and number is not None:
+        if wanted <= pod.meta.labels.items() and _runs(served, pod) and number is not None:
             for address in _addresses(pod.ips):
                 yield _Candidate(address, number, pod)
 
 
-def _runs(service: Service, pod: Pod) -> bool:
+def _runs(served: Served, pod: Pod) -> bool:
     if pod.phase in ("Succeeded", "Failed"):
         return False
-    return service.publish_not_ready or (pod.ready and not pod.terminating)
+    published = isinstance(served, Service) and served.publish_not_ready
+    return published or (pod.ready and not pod.terminating)
 
 
 def _target_port(pod: Pod, port: ServicePort) -> int | None:
@@ -130,9 +156,9 @@ def _addresses(texts: Iterable[str]) -> list[str]:
     return [address for text in texts if (address := canonical_ip(text)) is not None]
 
 
-def _family_of(service: Service) -> int:
-    primary = next(iter(_addresses(service.cluster_ips)), "0.0.0.0")  # noqa: S104
-    return _family(primary)
+def _family_of(served: Served) -> int:
+    given = served.cluster_ips if isinstance(served, Service) else served.addresses
+    return _family(next(iter(_addresses(given)), ""))
 
 
 def _family(address: str) -> int:
@@ -163,13 +189,8 @@ def _endpoint(mesh: Mesh, candidate: _Candidate) -> Endpoint:
 
 
 def speaks_hbone(pod: Pod) -> bool:
-    """Whether a pod takes tunnels: captured by the node's proxy, or speaking HBONE itself.
-
-    It is the annotation that the network plug-in writes which tells, not the label that asks for
-    capture: until the plug-in has acted nobody listens on the pod's HBONE port.
-    """
-    captured = pod.meta.annotations.get(REDIRECTION) == "enabled"
-    return not pod.host_network and (captured or pod.meta.labels.get(TUNNEL) == "http")
+    """Whether a pod takes tunnels."""
+    return not pod.host_network and takes_tunnels(pod.meta.labels, pod.meta.annotations)
 
 
 def _identity(mesh: Mesh, pod: Pod) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from translators.gateway_api.binding import HBONE_PORT, hbone_listener
-from translators.gateway_api.endpoints import endpoints_of, find_port
+from translators.gateway_api.endpoints import endpoints_of
 from translators.gateway_api.names import host_of, virtual_ips
+from translators.gateway_api.served import find_port
 from translators.ir.condition import Condition
 from translators.ir.origin import Origin
 from translators.ir.waypoint import Mesh

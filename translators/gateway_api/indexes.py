@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from translators.gateway_api.labels import named_waypoint
+from translators.gateway_api.allocation import ENTRIES_BY_ADDRESS, ENTRIES_BY_SLOT
+from translators.gateway_api.labels import named_waypoint, workload_labels
 from translators.ir.waypoint import WaypointName
 from translators.resources.core import Namespace, Pod, Service
 from translators.resources.endpointslice import EndpointSlice
@@ -10,14 +11,20 @@ from translators.resources.gateway import GATEWAY_GROUP, Gateway, GatewayClass
 from translators.resources.grpcroute import GRPCRoute
 from translators.resources.httproute import HTTPRoute, ParentRef
 from translators.resources.referencegrant import ReferenceGrant
+from translators.resources.serviceentry import ServiceEntry
 from translators.resources.tcproute import TCPRoute, TLSRoute
+from translators.resources.workloadentry import ISTIO_NETWORKING_GROUP, WorkloadEntry
 from translators.world import Index
 
-_PARENT_GROUPS = {"Service": ("", "core"), "Gateway": (GATEWAY_GROUP,)}
+_PARENT_GROUPS = {
+    "Service": ("", "core"),
+    "ServiceEntry": (ISTIO_NETWORKING_GROUP,),
+    "Gateway": (GATEWAY_GROUP,),
+}
 
 
 def is_parent(parent: ParentRef, kind: str) -> bool:
-    """Whether a parentRef names an object of this kind, ``Service`` or ``Gateway``."""
+    """Whether a parentRef names an object of this kind: Service, ServiceEntry, Gateway."""
     return parent.kind == kind and parent.group in _PARENT_GROUPS[kind]
 
 
@@ -48,6 +55,23 @@ SERVICES_BY_WAYPOINT: Index[Service] = Index(
 )
 """Services by the (namespace, name) of the waypoint that their own label names."""
 
+ENTRIES_BY_NAMESPACE: Index[ServiceEntry] = Index(
+    "serviceentry/namespace", ServiceEntry, lambda entry: [(entry.meta.namespace,)]
+)
+"""ServiceEntries by (namespace)."""
+
+ENTRIES_BY_WAYPOINT: Index[ServiceEntry] = Index(
+    "serviceentry/waypoint",
+    ServiceEntry,
+    lambda entry: _key(named_waypoint(entry.meta, entry.meta.namespace)),
+)
+"""ServiceEntries by the (namespace, name) of the waypoint that their own label names."""
+
+ENTRIES_BY_HOST: Index[ServiceEntry] = Index(
+    "serviceentry/host", ServiceEntry, lambda entry: [(host,) for host in entry.hosts]
+)
+"""ServiceEntries by each (host) of theirs."""
+
 NAMESPACES_BY_WAYPOINT: Index[Namespace] = Index(
     "namespace/waypoint",
     Namespace,
@@ -68,6 +92,15 @@ PODS_BY_LABEL: Index[Pod] = Index(
     lambda pod: [(pod.meta.namespace, key, value) for key, value in pod.meta.labels.items()],
 )
 """Pods by (namespace, label, value)."""
+
+WORKLOADS_BY_LABEL: Index[WorkloadEntry] = Index(
+    "workloadentry/label",
+    WorkloadEntry,
+    lambda entry: [
+        (entry.meta.namespace, key, value) for key, value in workload_labels(entry).items()
+    ],
+)
+"""WorkloadEntries by (namespace, label, value)."""
 
 HTTP_ROUTES: Index[HTTPRoute] = Index("httproute/parent", HTTPRoute, _by_parent)
 """HTTPRoutes by (kind, namespace, name) of each parent."""
@@ -99,9 +132,15 @@ CLASSES_BY_CONTROLLER: Index[GatewayClass] = Index(
 INDEXES = (
     SERVICES_BY_NAMESPACE,
     SERVICES_BY_WAYPOINT,
+    ENTRIES_BY_NAMESPACE,
+    ENTRIES_BY_WAYPOINT,
+    ENTRIES_BY_HOST,
+    ENTRIES_BY_SLOT,
+    ENTRIES_BY_ADDRESS,
     NAMESPACES_BY_WAYPOINT,
     SLICES_BY_SERVICE,
     PODS_BY_LABEL,
+    WORKLOADS_BY_LABEL,
     HTTP_ROUTES,
     GRPC_ROUTES,
     TCP_ROUTES,

@@ -1,7 +1,10 @@
 """The labels by which services ask for a waypoint, and waypoints say what they serve."""
 
+from collections.abc import Mapping
+
 from translators.ir.waypoint import WaypointName
 from translators.resources.metadata import Metadata
+from translators.resources.workloadentry import WorkloadEntry
 
 USE_WAYPOINT = "istio.io/use-waypoint"
 USE_WAYPOINT_NAMESPACE = "istio.io/use-waypoint-namespace"
@@ -25,3 +28,17 @@ def named_waypoint(meta: Metadata, home: str) -> WaypointName | None:
     if not name or name == _NO_WAYPOINT:
         return None
     return WaypointName(meta.labels.get(USE_WAYPOINT_NAMESPACE) or home, name)
+
+
+def takes_tunnels(labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
+    """Whether a workload takes tunnels: captured by the node's proxy, or speaking HBONE itself.
+
+    It is the annotation that the network plug-in writes which tells, not the label that asks for
+    capture: until the plug-in has acted nobody listens on the workload's HBONE port.
+    """
+    return annotations.get(REDIRECTION) == "enabled" or labels.get(TUNNEL) == "http"
+
+
+def workload_labels(entry: WorkloadEntry) -> Mapping[str, str]:
+    """The labels that a WorkloadEntry is selected by: of its workload, else of the object."""
+    return {**entry.meta.labels, **entry.workload.labels}

@@ -31,6 +31,14 @@ def outbound_name(port: int, host: str) -> str:
     return f"outbound|{port}||{host}"
 
 
+def entry_name(port: int, namespace: str, entry: str, host: str) -> str:
+    """The cluster of a ServiceEntry's port that another waypoint, or none, serves.
+
+    It names the entry, because several may have a host of the same name.
+    """
+    return f"outbound|{port}|{namespace}.{entry}|{host}"
+
+
 def authority(address: str, port: int) -> str:
     """``address:port``, with brackets around an IPv6 address."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -5,27 +5,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from translators.gateway_api.attachment import R, attached_routes, takes
-from translators.gateway_api.endpoints import Destination
 from translators.gateway_api.indexes import (
     GRPC_ROUTES,
     HTTP_ROUTES,
     TCP_ROUTES,
     TLS_ROUTES,
 )
-from translators.gateway_api.names import authority, host_of, http_name, tcp_name, virtual_ips
+from translators.gateway_api.names import authority, http_name, tcp_name
 from translators.gateway_api.protocol import PortProtocol
 from translators.gateway_api.request_routes import RequestRoute
 from translators.gateway_api.scope import Scope
+from translators.gateway_api.served import Host, Served, origin_of
+from translators.gateway_api.upstreams import Upstream
 from translators.ir.authentication import ANYONE, Authentication
 from translators.ir.authorization import OPEN, Authorization
-from translators.ir.cluster import ExternalCluster, ServiceCluster
 from translators.ir.origin import Origin
-from translators.resources.core import Service
+from translators.resources.core import ServicePort
 from translators.resources.tcproute import TCPRoute, TLSRoute
 from translators.world import Index
-
-Upstream = tuple[ServiceCluster | ExternalCluster, Destination | None]
-"""A cluster, and the service port that its endpoints must be sent of, if they must be sent."""
 
 
 class PortGuard(Protocol):
@@ -79,18 +76,24 @@ def unguarded(_port: int) -> PortGuard:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A port of a service that is translated for a waypoint."""
+    """A port of a service, at one of its hosts, that is translated for a waypoint."""
 
     scope: Scope
-    service: Service
-    number: int
+    service: Served
+    at: Host
+    given: ServicePort
     protocol: PortProtocol
     guard: PortGuard
 
     @property
     def host(self) -> str:
-        """The fully qualified name of the service."""
-        return host_of(self.scope.mesh, self.service.meta.namespace, self.service.meta.name)
+        """The fully qualified name of the host."""
+        return self.at.name
+
+    @property
+    def number(self) -> int:
+        """The number that clients know."""
+        return self.given.port
 
     @property
     def home(self) -> str:
@@ -109,13 +112,13 @@ class Port:
 
     @property
     def authorities(self) -> tuple[str, ...]:
-        """What a CONNECT to the port names, for each virtual IP of the service."""
-        return tuple(authority(address, self.number) for address in virtual_ips(self.service))
+        """What a CONNECT to the port names, for each address of the host."""
+        return tuple(authority(address, self.number) for address in self.at.addresses)
 
     @property
     def origin(self) -> Origin:
         """The service."""
-        return Origin(Service.kind, self.service.meta.namespace, self.service.meta.name)
+        return origin_of(self.service)
 
     def request_routes(self) -> list[RequestRoute]:
         """The routes for requests."""

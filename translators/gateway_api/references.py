@@ -1,36 +1,49 @@
 """What one object names in another: whether it may, and whether it is there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from translators.gateway_api.endpoints import find_port
-from translators.gateway_api.indexes import GRANTS_BY_NAMESPACE
+from translators.gateway_api.indexes import GRANTS_BY_NAMESPACE, MeshRoute
 from translators.gateway_api.issues import Issue, Subject
+from translators.gateway_api.lookup import find_host
 from translators.gateway_api.names import host_of
+from translators.gateway_api.served import Served, find_port
 from translators.ir.waypoint import Mesh
 from translators.resources.core import Service, ServicePort
 from translators.resources.gateway import GATEWAY_GROUP
 from translators.resources.httproute import BackendRef
+from translators.resources.metadata import ObjectKey
 from translators.resources.referencegrant import GrantFrom, GrantTo
+from translators.resources.serviceentry import ServiceEntry
+from translators.resources.workloadentry import ISTIO_NETWORKING_GROUP
 from translators.world import Reader
 
 _CORE = ("", "core")
+_AS_CALLED = ("NONE", "DYNAMIC_DNS")
 
 
 @dataclass(frozen=True, slots=True)
 class Referrer:
-    """Who refers: an object by its kind and namespace."""
+    """Who refers: an object by its kind and namespace, and what it is attached to."""
 
     kind: str
     namespace: str
     group: str = GATEWAY_GROUP
+    parents: frozenset[ObjectKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A service port that requests and connections can be sent to."""
+    """A service port, at one of its hosts, that requests and connections can be sent to."""
 
-    service: Service
+    service: Served
     port: ServicePort
+    host: str
+
+
+def referrer_of(route: MeshRoute) -> Referrer:
+    """A route as the one who refers to its backends."""
+    parents = (ObjectKey(each.kind, each.namespace, each.name) for each in route.parents)
+    return Referrer(route.kind, route.meta.namespace, parents=frozenset(parents))
 
 
 def resolve_ref(reader: Reader, mesh: Mesh, referrer: Referrer, ref: BackendRef) -> Target | Issue:
@@ -39,14 +52,12 @@ def resolve_ref(reader: Reader, mesh: Mesh, referrer: Referrer, ref: BackendRef)
     Every reference goes through here, be it to another namespace or not. Whether something is
     permitted is decided before anyone is told whether it exists.
     """
+    if (ref.group, ref.kind) == (ISTIO_NETWORKING_GROUP, "Hostname"):
+        return _resolve_host(reader, mesh, referrer, ref)
     if ref.group not in _CORE or ref.kind != "Service":
         return _invalid("kind", "InvalidKind", _unsupported(ref))
     if not is_permitted(reader, mesh, referrer, ref):
-        message = (
-            f"backendRef {ref.name}/{ref.namespace} not accessible to a {referrer.kind} in "
-            f'namespace "{referrer.namespace}" (missing a ReferenceGrant?)'
-        )
-        return _invalid("namespace", "RefNotPermitted", message)
+        return _refused(referrer, ref)
     if ref.port is None:
         return _invalid("port", "InvalidDestination", "port is required in backendRef")
     return _find(reader, mesh, ref, ref.port)
@@ -74,7 +85,56 @@ def _is_from(source: GrantFrom, referrer: Referrer) -> bool:
 
 def _is_to(target: GrantTo, ref: BackendRef) -> bool:
     named = target.name in ("", ref.name)
-    return named and target.group in _CORE and target.kind == ref.kind
+    same_group = target.group == ref.group or {target.group, ref.group} <= set(_CORE)
+    return named and same_group and target.kind == ref.kind
+
+
+def _resolve_host(
+    reader: Reader, mesh: Mesh, referrer: Referrer, ref: BackendRef
+) -> Target | Issue:
+    """What a Hostname means: the host of a ServiceEntry, or the full name of a Service."""
+    if ref.port is None:
+        return _invalid("port", "InvalidDestination", "port is required in backendRef")
+    found = find_host(reader, mesh, ref.name, ref.port, referrer.namespace)
+    if found is None:
+        message = (
+            f"backend({ref.name}) not found; create a ServiceEntry that has it among its hosts "
+            "and is exported to the route's namespace"
+        )
+        return _invalid("name", "BackendNotFound", message)
+    meta = found.meta
+    meant = replace(
+        ref, group=found.group, kind=found.kind, namespace=meta.namespace, name=meta.name
+    )
+    if not is_permitted(reader, mesh, referrer, meant):
+        return _refused(referrer, meant)
+    if isinstance(found, Service):
+        return _find(reader, mesh, meant, ref.port)
+    return _find_in_entry(referrer, found, ref, ref.port)
+
+
+def _find_in_entry(
+    referrer: Referrer, entry: ServiceEntry, ref: BackendRef, number: int
+) -> Target | Issue:
+    if entry.resolution in _AS_CALLED and referrer.parents != {entry.key}:
+        message = (
+            f"backend({ref.name}) has the resolution {entry.resolution}: requests go where their "
+            "client meant them to, so only routes of the ServiceEntry itself can send them there"
+        )
+        return _invalid("name", "InvalidDestination", message)
+    port = find_port(entry, number)
+    if port is None:
+        message = f"backend({ref.name}) has no TCP port {number}; it has: {_tcp_ports(entry)}"
+        return _invalid("port", "BackendNotFound", message)
+    return Target(entry, port, ref.name.lower().rstrip("."))
+
+
+def _refused(referrer: Referrer, ref: BackendRef) -> Issue:
+    message = (
+        f"backendRef {ref.name}/{ref.namespace} not accessible to a {referrer.kind} in "
+        f'namespace "{referrer.namespace}" (missing a ReferenceGrant?)'
+    )
+    return _invalid("namespace", "RefNotPermitted", message)
 
 
 def _find(reader: Reader, mesh: Mesh, ref: BackendRef, number: int) -> Target | Issue:
@@ -90,14 +150,14 @@ def _find(reader: Reader, mesh: Mesh, ref: BackendRef, number: int) -> Target | 
     if port is None:
         message = f"backend({host}) has no TCP port {number}; it has: {_tcp_ports(service)}"
         return _invalid("port", "BackendNotFound", message)
-    return Target(service, port)
+    return Target(service, port, host)
 
 
 def _unsupported(ref: BackendRef) -> str:
     return f"referencing unsupported backendRef: {ref.kind}; use a Service"
 
 
-def _tcp_ports(service: Service) -> str:
+def _tcp_ports(service: Served) -> str:
     return ", ".join(str(port.port) for port in service.ports if port.protocol == "TCP") or "none"
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from translators.gateway_api.binding import Bound, waypoint_of
 from translators.gateway_api.indexes import MeshRoute, is_parent
+from translators.gateway_api.served import KINDS, find_served
 from translators.ir.condition import Condition
 from translators.ir.origin import Origin
 from translators.ir.waypoint import WaypointName
@@ -13,11 +14,14 @@ from translators.resources.gateway import Gateway
 from translators.resources.grpcroute import GRPCRoute
 from translators.resources.httproute import HTTPRoute
 from translators.resources.metadata import ObjectKey
+from translators.resources.serviceentry import ServiceEntry
 from translators.resources.tcproute import TCPRoute, TLSRoute
 from translators.world import Reader
 
 SERVICE_PROGRAMMED = "waypost.dev/Programmed"
 REJECTED = "RejectedByProxy"
+
+_SERVED = tuple(kind.kind for kind in KINDS)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,9 +61,9 @@ def _conditions(reader: Reader, refusal: Refusal) -> Iterator[Condition]:
 
 
 def _causes(reader: Reader, refusal: Refusal) -> Iterator[Origin]:
-    """The objects that are still there; Services only if nothing else is."""
+    """The objects that are still there; what is served only if nothing else is."""
     there = [origin for origin in refusal.origins if reader.find(_key(origin)) is not None]
-    others = [origin for origin in there if origin.kind != Service.kind]
+    others = [origin for origin in there if origin.kind not in _SERVED]
     return iter(others or there)
 
 
@@ -69,7 +73,7 @@ def _places(reader: Reader, waypoint: WaypointName, cause: Origin) -> Iterator[t
         case HTTPRoute() | GRPCRoute() | TCPRoute() | TLSRoute() as route:
             for scope in _parents(reader, waypoint, route):
                 yield "Programmed", scope
-        case Service():
+        case Service() | ServiceEntry():
             yield SERVICE_PROGRAMMED, ""
         case _:
             yield "Programmed", ""
@@ -78,8 +82,8 @@ def _places(reader: Reader, waypoint: WaypointName, cause: Origin) -> Iterator[t
 def _parents(reader: Reader, waypoint: WaypointName, route: MeshRoute) -> Iterator[str]:
     """The parents of a route that the waypoint serves."""
     for index, parent in enumerate(route.parents):
-        if is_parent(parent, "Service"):
-            service = reader.get(Service, parent.namespace, parent.name)
+        if any(is_parent(parent, kind) for kind in _SERVED):
+            service = find_served(reader, parent.kind, parent.namespace, parent.name)
             if service is not None and waypoint_of(reader, service) == Bound(waypoint):
                 yield f"parentRefs[{index}]"
 

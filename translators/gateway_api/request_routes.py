@@ -11,8 +11,8 @@ from translators.gateway_api.forwarding import DEFAULT_RETRY
 from translators.gateway_api.precedence import Ranked, in_order
 from translators.gateway_api.rules import ranked_routes
 from translators.gateway_api.scope import Scope
+from translators.gateway_api.served import Served
 from translators.ir.route import DirectResponse, Forward, Route, RouteMatch, WeightedBackend
-from translators.resources.core import Service
 from translators.resources.grpcroute import GRPCRoute
 from translators.resources.httproute import HTTPRoute
 
@@ -20,7 +20,7 @@ RequestRoute = HTTPRoute | GRPCRoute
 
 
 def port_routes(
-    scope: Scope, service: Service, port: int, own_cluster: str, routes: Iterable[RequestRoute]
+    scope: Scope, service: Served, port: int, own_cluster: str, routes: Iterable[RequestRoute]
 ) -> tuple[Route, ...]:
     """What a service port does with each request, in the order in which routes are tried."""
     attached = by_audience(routes, service.meta.namespace)

@@ -13,8 +13,7 @@ from translators.gateway_api.connection_routes import ANY_NAME, ConnectionRoute,
 from translators.gateway_api.indexes import TCP_ROUTES, TLS_ROUTES
 from translators.gateway_api.issues import Issue, Subject
 from translators.gateway_api.precedence import seniority
-from translators.gateway_api.protocol import protocol_of
-from translators.resources.core import Service
+from translators.gateway_api.served import Served, protocol_at
 from translators.resources.httproute import ParentRef
 from translators.resources.tcproute import TCPRoute, TLSRoute
 from translators.world import Reader
@@ -30,7 +29,7 @@ class Claim:
 
 
 def lost_claims(
-    reader: Reader, service: Service, index: int, route: ConnectionRoute
+    reader: Reader, service: Served, index: int, route: ConnectionRoute
 ) -> tuple[list[Issue], bool]:
     """What older routes have of all that a route claims at its parent of that index.
 
@@ -41,9 +40,7 @@ def lost_claims(
     return list(map(_issue, lost)), bool(lost) and len(lost) == len(claims)
 
 
-def _claims(
-    reader: Reader, service: Service, index: int, route: ConnectionRoute
-) -> Iterator[Claim]:
+def _claims(reader: Reader, service: Served, index: int, route: ConnectionRoute) -> Iterator[Claim]:
     for port in _ports(service, route.parents[index], route):
         tls = _of_same_clients(attached_routes(reader, TLS_ROUTES, service, port), route)
         match route:
@@ -69,12 +66,12 @@ def _eldest(routes: list[R]) -> R | None:
     return min(routes, key=lambda one: seniority(one.meta), default=None)
 
 
-def _ports(service: Service, parent: ParentRef, route: ConnectionRoute) -> list[int]:
+def _ports(service: Served, parent: ParentRef, route: ConnectionRoute) -> list[int]:
     """The ports of the service that a parentRef attaches the route to."""
     numbers = {
         port.port
         for port in service.ports
-        if (protocol := protocol_of(port)) is not None
+        if (protocol := protocol_at(service, port)) is not None
         and takes(protocol, type(route))
         and names_service(parent, service, port.port)
     }

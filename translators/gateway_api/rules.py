@@ -41,7 +41,7 @@ from translators.gateway_api.precedence import (
     http_specificity,
     seniority,
 )
-from translators.gateway_api.references import Referrer
+from translators.gateway_api.references import Referrer, referrer_of
 from translators.gateway_api.scope import Scope
 from translators.gateway_api.texts import is_name
 from translators.ir.origin import Origin
@@ -99,7 +99,7 @@ def ranked_routes(
 ) -> Iterator[Ranked]:
     """The routes of all rules of a route, one for each match."""
     fails = _GRPC_FAILS if isinstance(route, GRPCRoute) else _HTTP_FAILS
-    referrer = Referrer(route.kind, route.meta.namespace)
+    referrer = referrer_of(route)
     context = RouteContext(scope, route, port, peer_namespaces, referrer, fails)
     owner = seniority(route.meta)
     rules: tuple[Rule, ...] = route.rules

@@ -15,7 +15,7 @@ class Found(NamedTuple):
     """The cluster that a backend is; ``outbound`` unless the waypoint's services bring it along."""
 
     cluster: str
-    outbound: tuple[ServiceCluster, Destination] | None = None
+    outbound: tuple[ServiceCluster, Destination | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

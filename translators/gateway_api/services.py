@@ -1,4 +1,4 @@
-"""One service as a waypoint serves it."""
+"""One Service or ServiceEntry as a waypoint serves it."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,13 +12,16 @@ from translators.gateway_api.connection_routes import (
 )
 from translators.gateway_api.endpoints import Destination
 from translators.gateway_api.indexes import MeshRoute
-from translators.gateway_api.names import http_name, tcp_name, virtual_ips
-from translators.gateway_api.ports import GuardOf, Port, Upstream, unguarded
-from translators.gateway_api.protocol import PortProtocol, http_upstream, protocol_of
-from translators.gateway_api.references import Referrer
+from translators.gateway_api.lookup import owner_of, owns
+from translators.gateway_api.names import http_name, tcp_name
+from translators.gateway_api.ports import GuardOf, Port, unguarded
+from translators.gateway_api.protocol import PortProtocol, http_upstream
+from translators.gateway_api.references import referrer_of
 from translators.gateway_api.request_routes import RequestRoute, port_routes
 from translators.gateway_api.rules import http_terms
 from translators.gateway_api.scope import Scope
+from translators.gateway_api.served import Host, Served, hosts_of, origin_of, protocol_at
+from translators.gateway_api.upstreams import Upstream, upstream
 from translators.ir.authorization import OPEN, Authorization, closed
 from translators.ir.cluster import ExternalCluster, ServiceCluster, UpstreamProtocol
 from translators.ir.condition import Condition
@@ -27,7 +30,7 @@ from translators.ir.origin import Origin
 from translators.ir.route import RouteTable
 from translators.ir.tls import TlsHost
 from translators.ir.waypoint import Mesh, WaypointName
-from translators.resources.core import Service, ServicePort
+from translators.resources.core import ServicePort
 from translators.resources.metadata import ObjectKey
 from translators.world import Reader
 
@@ -36,6 +39,10 @@ MAIN_INTERNAL_SNIFF = "main_internal_sniff"
 MAIN_INTERNAL_TLS = "main_internal_tls"
 TLS_DISPATCH = "tls_dispatch"
 TLS_ROUTES = "tls"
+
+
+HOST_SERVED = "waypost.dev/HostServed"
+"""False if a host of a ServiceEntry is not served by it, or by nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ def translate_service(
     reader: Reader,
     mesh: Mesh,
     waypoint: WaypointName,
-    service: Service,
+    service: Served,
     guard_of: GuardOf = unguarded,
 ) -> ServiceConfig:
     """What a service that is bound to a waypoint adds to it.
@@ -72,37 +79,45 @@ def translate_service(
     """
     scope = Scope(reader, mesh, waypoint)
     ports = list(_ports(scope, service, guard_of))
-    addresses = virtual_ips(service)
+    reached = [port for port in ports if port.at.addresses]
     clusters = list(chain.from_iterable(map(_clusters, ports)))
     found = (destination for _, destination in clusters if destination is not None)
     return ServiceConfig(
         service=service.key,
         created=service.meta.created,
-        bindings=tuple(_binding(port, addresses) for port in ports) if addresses else (),
-        connect_hosts=tuple(map(_connect_host, ports)) if addresses else (),
-        tls_hosts=tuple(chain.from_iterable(map(_tls_hosts, ports))) if addresses else (),
-        declares_tls=bool(addresses) and any(port.protocol is PortProtocol.TLS for port in ports),
-        tables=tuple(_route_table(port) for port in ports if port.http_name) if addresses else (),
+        bindings=tuple(map(_binding, reached)),
+        connect_hosts=tuple(map(_connect_host, reached)),
+        tls_hosts=tuple(chain.from_iterable(map(_tls_hosts, reached))),
+        declares_tls=any(port.protocol is PortProtocol.TLS for port in reached),
+        tables=tuple(_route_table(port) for port in reached if port.http_name),
         clusters=tuple({cluster.name: cluster for cluster, _ in clusters}.values()),
         destinations=tuple(sorted(set(found))),
-        conditions=tuple(_port_conditions(service)),
+        conditions=(*_port_conditions(service), *_rivals(scope, service)),
     )
 
 
-def _ports(scope: Scope, service: Service, guard_of: GuardOf) -> Iterator[Port]:
+def _ports(scope: Scope, service: Served, guard_of: GuardOf) -> Iterator[Port]:
+    """The ports that can be served, by number, at each host of the service that it owns."""
+    hosts = hosts_of(scope.reader, scope.mesh, service)
+    for port, protocol in _served_ports(service):
+        guard = guard_of(port.port)
+        for host in hosts:
+            if _owns(scope, service, host, port):
+                yield Port(scope, service, host, port, protocol, guard)
+
+
+def _served_ports(service: Served) -> list[tuple[ServicePort, PortProtocol]]:
     """The ports that can be served, by number; of several with the same number the first."""
-    first: dict[int, ServicePort] = {}
+    first: dict[int, tuple[ServicePort, PortProtocol]] = {}
     for port in service.ports:
-        if protocol_of(port) is not None:
-            first.setdefault(port.port, port)
-    for number in sorted(first):
-        protocol = protocol_of(first[number])
+        protocol = protocol_at(service, port)
         if protocol is not None:
-            yield Port(scope, service, number, protocol, guard_of(number))
+            first.setdefault(port.port, (port, protocol))
+    return [first[number] for number in sorted(first)]
 
 
-def _binding(port: Port, addresses: tuple[str, ...]) -> PortBinding:
-    return PortBinding(addresses, port.number, _http_chain(port), _tcp_chain(port))
+def _binding(port: Port) -> PortBinding:
+    return PortBinding(port.at.addresses, port.number, _http_chain(port), _tcp_chain(port))
 
 
 def _http_chain(port: Port) -> HttpChain | None:
@@ -194,33 +209,53 @@ def _clusters(port: Port) -> Iterator[Upstream]:
         yield from outbound_connections(port.scope, port.tls_routes())
 
 
-def _request_clusters(
-    scope: Scope, routes: Iterable[RequestRoute]
-) -> Iterator[tuple[ServiceCluster, Destination]]:
+def _request_clusters(scope: Scope, routes: Iterable[RequestRoute]) -> Iterator[Upstream]:
     for route in routes:
-        referrer = Referrer(route.kind, route.meta.namespace)
+        referrer = referrer_of(route)
         for rule in route.rules:
             yield from outbound(scope, referrer, http_terms(rule))
 
 
-def _own_cluster(
-    port: Port, name: str, protocol: UpstreamProtocol
-) -> tuple[ServiceCluster, Destination]:
-    meta = port.service.meta
-    cluster = ServiceCluster(name, port.host, port.number, protocol, origins=(port.origin,))
-    return cluster, Destination(name, meta.namespace, meta.name, port.number)
+def _own_cluster(port: Port, name: str, protocol: UpstreamProtocol) -> Upstream:
+    scope, cluster = port.scope, (name, port.host)
+    return upstream(scope.reader, scope.mesh, port.service, port.given, cluster, protocol)
 
 
-def _port_conditions(service: Service) -> Iterator[Condition]:
+def _port_conditions(service: Served) -> Iterator[Condition]:
     for index, port in enumerate(service.ports):
-        if protocol_of(port) is None:
-            origin = Origin(Service.kind, service.meta.namespace, service.meta.name)
+        if protocol_at(service, port) is None:
+            what = port.protocol if port.protocol != "TCP" else f"{port.app_protocol} here"
             yield Condition(
-                origin=origin.at(f"spec.ports[{index}]"),
+                origin=origin_of(service).at(f"spec.ports[{index}]"),
                 type="waypost.dev/PortServed",
                 status=False,
                 reason="UnsupportedProtocol",
-                message=f"spec.ports[{index}].protocol: a waypoint does not serve {port.protocol}; "
+                message=f"spec.ports[{index}].protocol: a waypoint does not serve {what}; "
                 f"clients of port {port.port} pass it by",
                 scope=f"ports[{index}]",
             )
+
+
+def _rivals(scope: Scope, service: Served) -> Iterator[Condition]:
+    """That another object has the same host and port, and has it at this waypoint."""
+    for host in hosts_of(scope.reader, scope.mesh, service):
+        for port, _ in _served_ports(service):
+            if not _owns(scope, service, host, port):
+                yield _rival(scope, service, host, port)
+
+
+def _owns(scope: Scope, service: Served, host: Host, port: ServicePort) -> bool:
+    return owns(scope.reader, scope.mesh, scope.waypoint, service, host.name, port.port)
+
+
+def _rival(scope: Scope, service: Served, host: Host, port: ServicePort) -> Condition:
+    where = f"{host.name} port {port.port}"
+    owner = owner_of(scope.reader, scope.mesh, scope.waypoint, host.name, port.port)
+    return Condition(
+        origin=origin_of(service).at("spec.hosts"),
+        type=HOST_SERVED,
+        status=False,
+        reason="HostConflict",
+        message=f"spec.hosts: {where} belongs to {origin_of(owner) if owner else 'another'}",
+        scope=where,
+    )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from translators.ir.endpoint import Endpoint
 from translators.ir.origin import Origin
 
 
@@ -21,14 +22,18 @@ class Discovery(StrEnum):
     EDS = "eds"
     STRICT_DNS = "strict-dns"
     LOGICAL_DNS = "logical-dns"
+    RACING_DNS = "racing-dns"  # all addresses of a name at once, the first to answer is used
     ORIGINAL_DST = "original-dst"
+    DYNAMIC_DNS = "dynamic-dns"  # of the name that each request is for
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceCluster:
     """One port of a service as a destination. Renders to a Cluster.
 
-    ``endpoints`` are given inline only for discovery by DNS: (host name or address, port).
+    ``dns_endpoints``, whose addresses may be host names, are given for discovery by DNS: all of
+    them count for STRICT_DNS, and the first for the other two. ``port_override``, if it is not 0,
+    is the port that is dialled instead of the one that a client named.
     """
 
     name: str
@@ -36,7 +41,8 @@ class ServiceCluster:
     port: int
     protocol: UpstreamProtocol
     discovery: Discovery = Discovery.EDS
-    dns_endpoints: tuple[tuple[str, int], ...] = ()
+    dns_endpoints: tuple[Endpoint, ...] = ()
+    port_override: int = 0
     origins: tuple[Origin, ...] = ()
 
 

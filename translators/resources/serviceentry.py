@@ -4,18 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from translators.resources.core import ServicePort
 from translators.resources.metadata import KubernetesObject
 from translators.resources.workloadentry import ISTIO_NETWORKING_GROUP, Workload
-
-
-@dataclass(frozen=True, slots=True)
-class EntryPort:
-    """One port. ``target_port`` is that of the endpoints."""
-
-    port: int
-    name: str
-    protocol: str
-    target_port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +14,10 @@ class ServiceEntry(KubernetesObject):
     """A ServiceEntry.
 
     ``addresses`` are IP addresses or CIDR ranges; ``allocated`` are (host, IP address) from its
-    status. ``resolution`` is NONE, STATIC, DNS, DNS_ROUND_ROBIN or DYNAMIC_DNS. ``selector`` is
-    None if endpoints are listed, and not selected by their labels.
+    status. ``ports`` are as those of a Service: what the field ``protocol`` says is the
+    application's protocol, and the port's own is UDP only if that is UDP. ``resolution`` is NONE,
+    STATIC, DNS, DNS_ROUND_ROBIN or DYNAMIC_DNS. ``selector`` is None if endpoints are listed, and
+    not selected by their labels.
     """
 
     kind: ClassVar[str] = "ServiceEntry"
@@ -33,7 +26,7 @@ class ServiceEntry(KubernetesObject):
     hosts: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     allocated: tuple[tuple[str, str], ...] = ()
-    ports: tuple[EntryPort, ...] = ()
+    ports: tuple[ServicePort, ...] = ()
     location: str = "MESH_EXTERNAL"
     resolution: str = "NONE"
     endpoints: tuple[Workload, ...] = ()

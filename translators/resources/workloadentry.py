@@ -28,9 +28,10 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadEntry(KubernetesObject):
-    """A WorkloadEntry."""
+    """A WorkloadEntry. ``healthy`` is false if a health check has failed, as its status says."""
 
     kind: ClassVar[str] = "WorkloadEntry"
     group: ClassVar[str] = ISTIO_NETWORKING_GROUP
 
     workload: Workload = field(default_factory=Workload)
+    healthy: bool = True

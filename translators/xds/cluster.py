@@ -49,9 +49,12 @@ from translators.ir.cluster import (
     ServiceCluster,
     UpstreamProtocol,
 )
+from translators.ir.endpoint import EndpointSet
 from translators.wire import pack, shared
 from translators.xds.address import internal_address, socket_address
 from translators.xds.config_source import ads
+from translators.xds.dynamic_dns import dynamic_cluster
+from translators.xds.endpoint import load_assignment
 from translators.xds.metadata import provenance
 from translators.xds.names import (
     CONNECT_ORIGINATE,
@@ -89,11 +92,11 @@ def service_cluster(node: ServiceCluster) -> Cluster:
 
 def external_cluster(node: ExternalCluster) -> Cluster:
     """A server outside the mesh, dialled directly."""
-    addresses = [socket_address(node.host, node.port)]
+    names = _static(node.name, [socket_address(node.host, node.port)])
     return Cluster(
         name=node.name,
         alt_stat_name=stat_name(node.name),
-        **_by_dns(node.name, addresses, one_endpoint=True),
+        **_by_dns(names, one_endpoint=True),
         connect_timeout=_CONNECT_TIMEOUT,
         circuit_breakers=_no_limits(),
         transport_socket=dial_server(node.host, node.roots) if node.roots else None,
@@ -175,6 +178,7 @@ class _DiscoveryFields(TypedDict, total=False):
     eds_cluster_config: ClusterEdsClusterConfig
     load_assignment: ClusterLoadAssignment
     cleanup_interval: timedelta
+    original_dst_lb_config: ClusterOriginalDstLbConfig | None
 
 
 def _discovery(node: ServiceCluster) -> _DiscoveryFields:
@@ -188,36 +192,52 @@ def _discovery(node: ServiceCluster) -> _DiscoveryFields:
                 ),
             )
         case Discovery.STRICT_DNS:
-            return _dns(node, one_endpoint=False)
+            return _by_dns(_resolved(node), one_endpoint=False)
         case Discovery.LOGICAL_DNS:
-            return _dns(node, one_endpoint=True)
+            return _by_dns(_resolved(node), one_endpoint=True)
+        case Discovery.RACING_DNS:
+            return _by_dns(_resolved(node), one_endpoint=True, family=DnsLookupFamily.ALL)
         case Discovery.ORIGINAL_DST:
             return _DiscoveryFields(
                 type=ClusterDiscoveryType.ORIGINAL_DST,
                 lb_policy=ClusterLbPolicy.CLUSTER_PROVIDED,
                 cleanup_interval=_CLEANUP_INTERVAL,
+                original_dst_lb_config=_instead(node.port_override),
+            )
+        case Discovery.DYNAMIC_DNS:
+            return _DiscoveryFields(
+                cluster_type=dynamic_cluster(node.name),
+                lb_policy=ClusterLbPolicy.CLUSTER_PROVIDED,
             )
         case _:
             assert_never(node.discovery)
 
 
-def _dns(node: ServiceCluster, *, one_endpoint: bool) -> _DiscoveryFields:
-    addresses = [socket_address(host, port) for host, port in node.dns_endpoints]
-    return _by_dns(node.name, addresses, one_endpoint=one_endpoint)
+def _resolved(node: ServiceCluster) -> ClusterLoadAssignment:
+    return load_assignment(EndpointSet(node.name, node.dns_endpoints))
 
 
-def _by_dns(name: str, addresses: Iterable[Address], *, one_endpoint: bool) -> _DiscoveryFields:
+def _instead(port: int) -> ClusterOriginalDstLbConfig | None:
+    return ClusterOriginalDstLbConfig(upstream_port_override=port) if port else None
+
+
+def _by_dns(
+    names: ClusterLoadAssignment,
+    *,
+    one_endpoint: bool,
+    family: DnsLookupFamily = DnsLookupFamily.V4_PREFERRED,
+) -> _DiscoveryFields:
     """By DNS: each address of a name an endpoint, or all of them together one."""
     dns = DnsCluster(
         dns_refresh_rate=_DNS_REFRESH,
         respect_dns_ttl=True,
-        dns_lookup_family=DnsLookupFamily.V4_PREFERRED,
+        dns_lookup_family=family,
         all_addresses_in_single_endpoint=one_endpoint,
     )
     return _DiscoveryFields(
         cluster_type=ClusterCustomClusterType(name="envoy.clusters.dns", typed_config=pack(dns)),
         lb_policy=ClusterLbPolicy.LEAST_REQUEST,
-        load_assignment=_static(name, addresses),
+        load_assignment=names,
     )
 
 

@@ -143,4 +143,4 @@ def _leads_to(config: ServiceConfig, service: Service) -> bool:
 
 def _all_services(reader: Reader) -> Iterator[Service]:
     for waypoint in waypoints(reader):
-        yield from bound_services(reader, waypoint)
+        yield from (one for one in bound_services(reader, waypoint) if isinstance(one, Service))

@@ -1,10 +1,11 @@
 """Reading ServiceEntry and WorkloadEntry."""
 
+from translators.resources.core import ServicePort
 from translators.resources.metadata import Metadata
 from translators.resources.parsing import bounds
 from translators.resources.parsing.address import read_ip_ranges, require_ips
 from translators.resources.parsing.fields import Fields
-from translators.resources.serviceentry import EntryPort, ServiceEntry
+from translators.resources.serviceentry import ServiceEntry
 from translators.resources.workloadentry import Workload, WorkloadEntry
 
 
@@ -31,19 +32,26 @@ def _read_allocated(fields: Fields) -> tuple[str, str]:
     return fields.text("host"), next(iter(found), "")
 
 
-def _read_port(fields: Fields) -> EntryPort:
-    port = fields.port("number")
-    return EntryPort(
+def _read_port(fields: Fields) -> ServicePort:
+    port, protocol = fields.port("number"), fields.text("protocol")
+    is_udp = protocol.upper() == "UDP"
+    return ServicePort(
         port=port,
         name=fields.required("name"),
-        protocol=fields.text("protocol"),
+        protocol="UDP" if is_udp else "TCP",
+        app_protocol="" if is_udp else protocol.lower(),
         target_port=fields.port_or_none("targetPort") or port,
     )
 
 
 def read_workloadentry(root: Fields, meta: Metadata) -> WorkloadEntry:
     """A WorkloadEntry."""
-    return WorkloadEntry(meta, _read_workload(root.within("spec")))
+    conditions = root.within("status").each(
+        "conditions", bounds.LABELS, lambda entry: (entry.text("type"), entry.text("status"))
+    )
+    return WorkloadEntry(
+        meta, _read_workload(root.within("spec")), healthy=("Healthy", "False") not in conditions
+    )
 
 
 def _read_workload(fields: Fields) -> Workload:

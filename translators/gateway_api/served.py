@@ -1,0 +1,84 @@
+"""What a waypoint can serve: Services and ServiceEntries, seen as hosts with ports."""
+
+from dataclasses import dataclass
+
+from translators.gateway_api.allocation import allocated, allocates
+from translators.gateway_api.names import host_of, virtual_ips
+from translators.gateway_api.protocol import PortProtocol, protocol_of
+from translators.gateway_api.texts import is_server_name
+from translators.ir.origin import Origin
+from translators.ir.waypoint import Mesh
+from translators.resources.core import Service, ServicePort
+from translators.resources.metadata import ObjectKey
+from translators.resources.serviceentry import ServiceEntry
+from translators.world import Reader
+
+Served = Service | ServiceEntry
+"""An object whose traffic a waypoint can handle. Both have ``ports`` and ``selector``."""
+
+KINDS: tuple[type[Served], ...] = (Service, ServiceEntry)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host name, and the addresses by which clients reach it: IP addresses or CIDR ranges."""
+
+    name: str
+    addresses: tuple[str, ...]
+
+
+def find_served(reader: Reader, kind: str, namespace: str, name: str) -> Served | None:
+    """The Service or ServiceEntry of that name, or None."""
+    found = reader.find(ObjectKey(kind, namespace, name))
+    return found if isinstance(found, KINDS) else None
+
+
+def find_port(served: Served | None, number: int) -> ServicePort | None:
+    """The TCP port of that number; the first one if a manifest has several."""
+    if served is None:
+        return None
+    return next((p for p in served.ports if p.port == number and p.protocol == "TCP"), None)
+
+
+def protocol_at(served: Served, port: ServicePort) -> PortProtocol | None:
+    """What a port speaks; None if it can't be served.
+
+    Where names are resolved on demand, only a request tells which name is meant: what is declared
+    as something else than HTTP can't be served there, and what declares nothing must be HTTP.
+    """
+    protocol = protocol_of(port)
+    if isinstance(served, Service) or served.resolution != "DYNAMIC_DNS" or protocol is None:
+        return protocol
+    if protocol is PortProtocol.AUTO:
+        return PortProtocol.HTTP
+    return protocol if protocol.speaks_http else None
+
+
+def hosts_of(reader: Reader, mesh: Mesh, served: Served) -> tuple[Host, ...]:
+    """The hosts of an object, each once; names that are none are left out.
+
+    Where the hosts of a ServiceEntry share addresses, the first one is whom clients reach by them.
+    """
+    if isinstance(served, Service):
+        host = host_of(mesh, served.meta.namespace, served.meta.name)
+        return (Host(host, virtual_ips(served)),)
+    names = host_names(served)
+    if allocates(served):
+        return tuple(Host(name, allocated(reader, served, name)) for name in names)
+    given = dict.fromkeys(map(_single, served.addresses))
+    return tuple(Host(name, () if index else tuple(given)) for index, name in enumerate(names))
+
+
+def host_names(entry: ServiceEntry) -> tuple[str, ...]:
+    """The usable host names of a ServiceEntry in the spelling of the manifest, each once."""
+    return tuple(dict.fromkeys(name for name in entry.hosts if is_server_name(name)))
+
+
+def origin_of(served: Served) -> Origin:
+    """The object as the source of what is made of it."""
+    return Origin(served.kind, served.meta.namespace, served.meta.name)
+
+
+def _single(address: str) -> str:
+    """A range of one address is that address."""
+    return address.removesuffix("/128" if ":" in address else "/32")
