@@ -13,7 +13,7 @@ from tests.support.hbone import ConnectRefusedError
 from tests.support.http1 import http1_request
 from tests.support.issuer import Issuer
 from tests.support.loopback import LoopbackNet
-from tests.support.manifests import WAYPOINT, Manifest, ManifestFolder, allows
+from tests.support.manifests import TCP, WAYPOINT, Manifest, ManifestFolder, allows
 from tests.support.mesh import Mesh, Pods, waypoint
 from tests.support.stream import StreamClosedError
 from translators.ir.waypoint import Mesh as MeshFacts
@@ -108,6 +108,19 @@ async def test_a_tcp_tunnel_ends_at_the_bound(strict: Mesh) -> None:
     await strict.put("aged-tcp", db.manifest)
     async with await strict.tunnel(db.banner) as tunnel:
         await tunnel.readuntil(b"\n")
+        async with asyncio.timeout(AGE_S + 5):
+            with pytest.raises(StreamClosedError):
+                await tunnel.readexactly(1)
+
+
+async def test_a_tunnel_that_goes_by_its_server_name_ends_at_the_bound(strict: Mesh) -> None:
+    db = strict.offer("aged-tls", ports=(("tls", 443, TCP),))
+    deny = layered("aged-tls", {"when": [{"key": "connection.sni", "values": ["gone.example"]}]})
+    target = {"targetRefs": [{"group": "", "kind": "Service", "name": "aged-tls"}]}
+    await strict.put("aged-tls", db.manifest, {**deny, "spec": {**deny["spec"], **target}})
+    async with await strict.tunnel(db.at(443)) as tunnel:
+        await tunnel.write(b"\0ping")
+        assert await tunnel.readexactly(5) == b"\0ping"
         async with asyncio.timeout(AGE_S + 5):
             with pytest.raises(StreamClosedError):
                 await tunnel.readexactly(1)

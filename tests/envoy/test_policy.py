@@ -1,5 +1,6 @@
 """AuthorizationPolicies, from the manifest to what a client is allowed."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from tests.support.hbone import ConnectRefusedError
 from tests.support.http1 import http1_request
 from tests.support.http2 import Http2Connection, http2_request
 from tests.support.manifests import DECLARED, WAYPOINT, allows, backend, path, policy, route, rule
-from tests.support.mesh import Mesh
+from tests.support.mesh import DRAIN_S, Mesh
 from tests.support.stream import ByteStream, StreamClosedError
 from xds_server.demo.ztunnel import Address, SvidFiles
 
@@ -185,6 +186,39 @@ async def test_a_policy_about_requests_on_a_port_that_declares_nothing(mesh: Mes
     async with await mesh.tunnel(web.at(9001)) as tunnel:
         with pytest.raises(StreamClosedError):
             await _echoed(tunnel, b"\0ping")
+
+
+async def test_an_edit_for_a_port_that_declares_nothing_changes_no_listener(mesh: Mesh) -> None:
+    web = mesh.offer("auto-edit")
+    await mesh.put("auto-edit", web.manifest)
+    before = await mesh.listener_changes()
+    dialled = r"^cluster\.connect_originate\.upstream_rq_total$"
+    who = {"notPrincipals": ["cluster.local/ns/demo/sa/friend"]}
+    deny = policy(
+        "auto-edit", "demo", allows(who, {"paths": ["/x"]}), action="DENY", service=web.name
+    )
+    allow = policy("auto-edit", "demo", allows(FRIEND, {"paths": ["/x"]}), service=web.name)
+    async with await mesh.tunnel(web.at(9001), mesh.stranger) as early:
+        assert await _echoed(early, b"\0one") == b"\0one"
+        for rules, status in ((deny, 403), (allow, 403), (deny, 403)):
+            await mesh.put("auto-edit-policy", rules)
+            calls = await mesh.envoy.stats(dialled)
+            for port in (9000, 9001):  # a server that speaks first is not heard either
+                async with await mesh.tunnel(web.at(port), mesh.stranger) as refused:
+                    with pytest.raises(StreamClosedError):
+                        assert not await _echoed(refused, b"\0ping")
+            assert await mesh.envoy.stats(dialled) == calls
+            assert await statuses(mesh, web.undeclared, ("/x",), mesh.stranger) == [status]
+            assert await statuses(mesh, web.undeclared, ("/x",)) == [200]
+        async with await mesh.tunnel(web.at(9001)) as friend:
+            assert await _echoed(friend, b"\0ping") == b"\0ping"
+        await mesh.remove("auto-edit-policy", deny)
+        async with await mesh.tunnel(web.at(9001), mesh.stranger) as late:
+            assert await _echoed(late, b"\0two") == b"\0two"
+        await asyncio.sleep(DRAIN_S + 0.5)  # an affected connection would be closed by then
+        assert await _echoed(early, b"\0three") == b"\0three"
+    assert await mesh.listener_changes() == before
+    assert '"policy":"ns[demo]-policy[auto-edit]-rule[0]"' in mesh.envoy.log()
 
 
 async def _echoed(stream: ByteStream, data: bytes) -> bytes:

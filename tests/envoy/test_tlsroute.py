@@ -4,13 +4,14 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from tests.support.hbone import ConnectRefusedError
-from tests.support.manifests import Manifest, backend, namespace, route_of, rule
+from tests.support.manifests import Manifest, backend, namespace, policy, route_of, rule
 from tests.support.mesh import DRAIN_S, Mesh, Offer
 from tests.support.stream import ByteStream, StreamClosedError
 from xds_server.demo.ztunnel import Address, SvidFiles
@@ -188,3 +189,66 @@ async def test_edits_change_routes_and_nothing_else(mesh: Mesh) -> None:
             assert await early.ask(b"still\n") == b"v1 still\n"
             assert await late.ask(b"still\n") == b"v1 still\n"
     assert await mesh.listener_changes() == before
+
+
+@dataclass(frozen=True, slots=True)
+class Sni:
+    """Who gets in by which server name, on a port that declares TLS."""
+
+    mesh: Mesh
+    at: Address
+
+    async def let_in(self, *names: str | None, caller: SvidFiles | None = None) -> list[bool]:
+        found = [await version(self.mesh, self.at, name, caller) for name in names]
+        return [one != "refused" for one in found]
+
+
+def about_names(service: str, action: str, **condition: Any) -> Manifest:
+    when = {"when": [{"key": "connection.sni", **condition}]}
+    return policy(service, "demo", when, action=action, service=service)
+
+
+async def test_policies_by_server_name(mesh: Mesh) -> None:
+    one, _ = two(mesh, "sni")
+    await mesh.put("sni", one.manifest)
+    before = await mesh.listener_changes()
+    sni = Sni(mesh, one.at(443))
+    names = ("one.example", "ONE.example", "one.example.", "x.one.example", "two.example", None)
+    cases = [
+        ("DENY", {"values": ["One.example"]}, [False, False, False, True, True, True]),
+        ("DENY", {"values": ["*.example"]}, [False, False, False, False, False, True]),
+        ("DENY", {"values": ["*"]}, [False] * 5 + [True]),
+        ("DENY", {"notValues": ["one.example"]}, [True, True, True, False, False, False]),
+        ("ALLOW", {"values": ["one.example."]}, [True, True, True, False, False, False]),
+        ("ALLOW", {"values": ["one*"]}, [True, True, True, False, False, False]),
+        ("ALLOW", {"notValues": ["one.example"]}, [False, False, False, True, True, False]),
+    ]
+    for action, condition, expected in cases:
+        await mesh.put("sni-policy", about_names("sni", action, **condition))
+        assert await sni.let_in(*names) == expected, (action, condition)
+    assert await mesh.listener_changes() == before
+
+
+async def test_policies_by_server_name_and_identity_beside_routes(mesh: Mesh) -> None:
+    one, other = two(mesh, "sni-routes")
+    routed = by_name("sni-routes", ["*.example"], to("sni-routes-v2"), parent="sni-routes")
+    rules = policy(
+        "sni-routes",
+        "demo",
+        {
+            "from": [{"source": {"principals": ["cluster.local/ns/demo/sa/friend"]}}],
+            "when": [{"key": "connection.sni", "values": ["one.example"]}],
+        },
+        service="sni-routes",
+    )
+    await mesh.put("sni-routes", one.manifest, other.manifest, routed, rules)
+    assert await version(mesh, one.at(443), "one.example") == "v2"
+    sni = Sni(mesh, one.at(443))
+    assert await sni.let_in("two.example", None) == [False, False]
+    assert await sni.let_in("one.example", caller=mesh.stranger) == [False]
+    async with await mesh.tunnel(one.at(443)) as tunnel:
+        await tunnel.write(b"no TLS at all\r\n")
+        with pytest.raises(StreamClosedError):
+            await tunnel.readexactly(1)
+    with pytest.raises(ConnectRefusedError):  # nobody reads server names on a port for TCP
+        await mesh.tunnel(one.tcp)

@@ -103,11 +103,9 @@ def test_one_provider_too_many_denies_and_is_told():
 
 def test_bytes_on_an_undeclared_port_are_denied_because_nobody_is_asked_there():
     compiler = compile_with(MESH, custom("a"))
-    sniffed = node_of(compiler, "InternalListener", "main_internal_sniff")
-    (chain,) = (each.tcp for each in sniffed.bindings if "|web." in each.tcp.name)
-    assert chain.authorization.custom == ()
-    assert len(chain.authorization.deny) == 1
     hosts = {host.name: host for host in node_of(compiler, "ConnectTable", "").hosts}
+    sniffed = hosts["web.shop.svc.cluster.local:91"]
+    assert (sniffed.opaque.custom, len(sniffed.opaque.deny)) == ((), 1)
     declared = hosts["web.shop.svc.cluster.local:90"].authorization
     assert [check.provider.name for check in declared.custom] == ["a"]
     assert hosts["web.shop.svc.cluster.local:91"].authorization.custom == ()

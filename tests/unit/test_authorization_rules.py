@@ -2,7 +2,7 @@
 
 import pytest
 
-from translators.authorization.fields import Scope
+from translators.authorization.fields import Carrier, Scope
 from translators.authorization.guard import guard
 from translators.authorization.rules import Meaning, read_rule
 from translators.authorization.text import UnusableValue, path, wildcard
@@ -18,6 +18,7 @@ from translators.ir.authorization import (
     PathIs,
     PeerIs,
     PrincipalIs,
+    SniIs,
     SourceIp,
     TextKind,
     TextMatch,
@@ -39,8 +40,14 @@ def exact(value: str) -> TextMatch:
     return TextMatch(TextKind.EXACT, value)
 
 
-def meaning(rule: PolicyRule, *, allows: bool = True, http: bool = True, port: int = 80) -> Meaning:
-    return read_rule(Scope(MESH, "shop", port), rule, allows=allows, http=http)
+def meaning(
+    rule: PolicyRule,
+    *,
+    allows: bool = True,
+    carrier: Carrier = Carrier.REQUESTS,
+    port: int = 80,
+) -> Meaning:
+    return read_rule(Scope(MESH, "shop", port, carrier), rule, allows=allows)
 
 
 def sources(**fields: list[str]) -> PolicyRule:
@@ -111,7 +118,7 @@ def test_values_are_alternatives_fields_and_conditions_all_count():
     assert got.operations == AllOf(
         (MethodIs(exact("GET")), PathIs(TextMatch(TextKind.PREFIX, "/x")))
     )
-    assert got.needs_http
+    assert got.needs == {Carrier.REQUESTS}
     assert got.problems == ()
 
 
@@ -141,7 +148,7 @@ def test_service_account_defaults_to_the_policys_namespace():
 def test_principals_hold_for_every_alias_of_the_trust_domain():
     mesh = Mesh(trust_domain="new", trust_domain_aliases=("old",))
     rule = sources(principals=["old/ns/a/sa/b"])
-    got = read_rule(Scope(mesh, "shop", 80), rule, allows=True, http=True)
+    got = read_rule(Scope(mesh, "shop", 80), rule, allows=True)
     assert got.sources == AnyOf(
         (PrincipalIs(exact("new/ns/a/sa/b")), PrincipalIs(exact("old/ns/a/sa/b")))
     )
@@ -202,8 +209,8 @@ def test_one_bad_value_spares_its_neighbours():
 
 def test_http_rules_without_http():
     rule = PolicyRule(sources=({"namespaces": ("a",)},), operations=({"paths": ("/x",)},))
-    assert meaning(rule, allows=True, http=False).operations == NOTHING
-    denying = meaning(rule, allows=False, http=False)
+    assert meaning(rule, allows=True, carrier=Carrier.BYTES).operations == NOTHING
+    denying = meaning(rule, allows=False, carrier=Carrier.BYTES)
     assert denying.operations == EVERYTHING
     assert denying.sources == PeerIs(namespace=exact("a"))
 
@@ -266,9 +273,29 @@ def test_undeclared_protocol_decides_on_the_connect_only_what_needs_no_http():
 
 
 def test_a_server_name_is_not_known_when_a_tunnel_is_decided_on():
-    rule = PolicyRule(when=(PolicyCondition("connection.sni", ("a.com",)),))
-    assert meaning(rule, allows=True, http=False).operations == NOTHING
-    assert meaning(rule, allows=False, http=False).operations == EVERYTHING
+    rule = PolicyRule(when=(PolicyCondition("connection.sni", ("A.com.",)),))
+    assert meaning(rule, allows=True, carrier=Carrier.BYTES).operations == NOTHING
+    assert meaning(rule, allows=False, carrier=Carrier.BYTES).operations == EVERYTHING
+    name = TextMatch(TextKind.EXACT, "A.com", ignore_case=True)
+    for allows in (True, False):
+        known = meaning(rule, allows=allows, carrier=Carrier.HANDSHAKES)
+        assert known.operations == SniIs(name)
+        plain = meaning(rule, allows=allows, carrier=Carrier.REQUESTS)
+        assert plain.operations == NOTHING, "there is no TLS, so there is no name"
+
+
+def test_a_port_that_declares_tls_decides_on_the_connect_only_what_needs_no_server_name():
+    by_name = PolicyRule(when=(PolicyCondition("connection.sni", ("a.com",)),))
+    by_identity = policy(sources(namespaces=["a"]), name="l4")
+    assert guard((by_identity,), MESH, 443).tls is None
+    both = guard((by_identity, policy(by_name, name="sni")), MESH, 443)
+    assert both.tls is not None
+    assert both.tls_connect.allow is None
+    assert len(both.tls.allow or ()) == 2
+    denying = guard((by_identity, policy(by_name, action="DENY", name="sni")), MESH, 443)
+    assert len(denying.tls_connect.allow or ()) == 1
+    assert denying.tls_connect.deny == ()
+    assert denying.connect == denying.tls_connect
 
 
 @pytest.mark.parametrize("value", ["/a;b", "/a?b", "/a#b", "/a{*}", "/{*}b/c"])

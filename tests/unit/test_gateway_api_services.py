@@ -89,8 +89,8 @@ def test_policies_land_where_they_are_decided():
         guard.connect,
     ]
     assert [table.authorization for table in config.tables] == [guard.http, guard.http]
-    chains = [binding.tcp.authorization for binding in config.bindings if binding.tcp]
-    assert chains == [Authorization(), guard.tcp]
+    opaque = [host.opaque for host in config.connect_hosts]
+    assert opaque == [Authorization(), Authorization(), guard.tcp]
 
 
 def test_udp_port_is_left_out_and_said_so():

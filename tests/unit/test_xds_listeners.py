@@ -34,7 +34,7 @@ from translators.xds import render, resource
 from translators.xds.connect_policy import on_connect
 from translators.xds.filters.ext_authz import CUSTOM_FILTERS
 from translators.xds.filters.menu import Filter
-from translators.xds.filters.rbac import LAYERED_FILTERS
+from translators.xds.filters.rbac import LAYERED_FILTERS, OPAQUE_FILTERS, TUNNEL_FILTERS
 
 HTTP = HttpChain("http|a.shop", "a.shop", 80)
 TCP = TcpChain("tcp|a.shop", "to-a")
@@ -101,7 +101,8 @@ def test_only_members_of_the_trust_domains_get_in_and_no_session_is_resumed():
 def test_identity_is_known_before_rbac_reads_it():
     manager = config_of(terminate()["filterChains"][0])
     names = [each["name"] for each in manager["httpFilters"]]
-    guards = (*LAYERED_FILTERS, *CUSTOM_FILTERS, Filter.AUDIT, Filter.DENY, Filter.ALLOW)
+    asked = (*LAYERED_FILTERS, *CUSTOM_FILTERS, Filter.AUDIT, Filter.DENY, Filter.ALLOW)
+    guards = (*asked, *OPAQUE_FILTERS, "opaque_verdict")
     assert names == ["connect_authority", *guards, "connect_destination", Filter.ROUTER]
 
 
@@ -149,7 +150,7 @@ def test_an_undeclared_protocol_is_sniffed():
     listener = internal(PortBinding(("10.0.0.1",), 80, HTTP, TCP), sniff=True)
     assert chain_for(listener, "10.0.0.1", "80", "'http/1.1'") == HTTP.name
     assert chain_for(listener, "10.0.0.1", "80", "'h2c'") == HTTP.name
-    assert chain_for(listener, "10.0.0.1", "80", "") == TCP.name
+    assert chain_for(listener, "10.0.0.1", "80", "", "", "") == TCP.name
     assert listener["continueOnListenerFiltersTimeout"] is True
     assert listener["listenerFiltersTimeout"] == "0.200s"
 
@@ -189,7 +190,7 @@ def test_every_filter_of_the_menu_is_there_and_paths_have_one_form():
     (chain,) = internal(PortBinding(("10.0.0.1",), 80, HTTP, None))["filterChains"]
     manager = config_of(chain)
     assert [each["name"] for each in manager["httpFilters"]] == [
-        filter_.value for filter_ in Filter if filter_ not in LAYERED_FILTERS
+        filter_.value for filter_ in Filter if filter_ not in TUNNEL_FILTERS
     ]
     assert manager["rds"]["routeConfigName"] == HTTP.name
     assert manager["normalizePath"] is True
@@ -200,17 +201,19 @@ def test_every_filter_of_the_menu_is_there_and_paths_have_one_form():
 def test_statistics_have_no_dots():
     listener = internal(PortBinding(("10.0.0.1",), 80, HTTP, TCP), sniff=True)
     for chain in listener["filterChains"]:
-        assert "." not in config_of(chain, -1)["statPrefix"]
+        assert "." not in config_of(chain, -1).get("statPrefix", "")
 
 
-def test_tcp_chains_are_guarded_before_they_forward():
-    guarded = TcpChain("t", "to-a", Authorization(allow=()))
-    (chain,) = internal(PortBinding(("10.0.0.1",), 80, None, guarded))["filterChains"]
-    assert [each["name"] for each in chain["filters"]] == [
-        "envoy.filters.network.rbac.allow",
-        "envoy.filters.network.tcp_proxy",
+def test_what_policies_deny_goes_to_a_chain_that_forwards_nothing():
+    listener = internal(PortBinding(("10.0.0.1",), 80, HTTP, TCP), sniff=True)
+    port = ("10.0.0.1", "80", "")
+    assert chain_for(listener, *port, "denied") == "refused"
+    assert chain_for(listener, *port, "allowed", "denied") == "refused"
+    assert chain_for(listener, *port, "allowed", "allowed") == TCP.name
+    (refused,) = (each for each in listener["filterChains"] if each["name"] == "refused")
+    assert [each["name"] for each in refused["filters"]] == [
+        "envoy.filters.network.direct_response"
     ]
-    assert config_of(chain)["rules"] == {}
 
 
 def test_listeners_wait_for_the_clusters_of_their_tcp_chains():

@@ -31,8 +31,7 @@ from translators.ir.authorization import (
     TextMatch,
 )
 from translators.xds.filters.menu import Filter, per_filter_config
-from translators.xds.filters.network_rbac import network_rbac
-from translators.xds.filters.rbac import armed_rbac
+from translators.xds.filters.rbac import armed_rbac, armed_verdicts
 from translators.xds.permission import permission
 from translators.xds.principal import principal
 
@@ -60,7 +59,7 @@ def armed(authorization: Authorization) -> dict[str, Any]:
 
 def test_open_authorization_arms_nothing():
     assert armed(Authorization()) == {}
-    assert list(network_rbac(Authorization())) == []
+    assert list(armed_verdicts(Authorization())) == []
 
 
 def test_deny_rules_arm_only_the_deny_filter():
@@ -93,8 +92,10 @@ def test_dry_run_is_watched_and_not_enforced():
 def test_all_three_stand_in_istios_order():
     everything = Authorization(allow=(rule(),), deny=(rule(),), audit=(rule(),))
     assert list(armed(everything)) == [Filter.AUDIT, Filter.DENY, Filter.ALLOW]
-    names = [each.name.rpartition(".")[2] for each in network_rbac(everything)]
-    assert names == ["audit", "deny", "allow"]
+    verdicts = list(armed_verdicts(everything))
+    assert [each.filter for each in verdicts] == [Filter.OPAQUE_DENY, Filter.OPAQUE_ALLOW]
+    for each in verdicts:
+        assert "rules" not in each.config.to_dict()["rbac"], "noted, not done"
 
 
 def test_two_rules_of_one_key_are_an_error_and_not_a_lost_rule():

@@ -126,6 +126,9 @@ def _questions(found: Enforcement, *, has_head: bool) -> Iterator[tuple[str, Aut
         case protocol if protocol.speaks_http:
             if has_head:
                 yield "on the request", guard.http, True
+        case PortProtocol.TLS if guard.tls is not None:
+            yield "on the tunnel", guard.tls_connect, False
+            yield "on the TLS handshake", guard.tls, False
         case _:
             yield "on the tunnel", guard.tcp, False
 

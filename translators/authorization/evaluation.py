@@ -160,7 +160,7 @@ def _holds(predicate: Predicate, call: Call) -> bool:
         case DestinationPort(port):
             return call.port == port
         case SniIs(text):
-            return _matches(text, call.sni)
+            return any(_matches(text, name) for name in (call.sni, call.sni.removesuffix(".")))
         case HostIs() | MethodIs() | PathIs() | HeaderIs() | ClaimIs():
             return call.http is not None and _holds_of_head(predicate, call.http)
         case AllOf() | AnyOf() | Not():

@@ -6,6 +6,7 @@ Every function takes one value and gives the predicate for it, or raises Unusabl
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from translators.authorization.text import UnusableValue, path, wildcard
 from translators.ir.authorization import (
@@ -31,6 +32,14 @@ from translators.ir.waypoint import Mesh
 _DEFAULT_TRUST_DOMAIN = "cluster.local"
 
 
+class Carrier(StrEnum):
+    """What a rule is asked about, and so what can be known."""
+
+    BYTES = "bytes"  # a connection of which nothing has been read
+    HANDSHAKES = "handshakes"  # a TLS connection whose server name has been read
+    REQUESTS = "requests"  # a request in plain HTTP: it has no server name
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a value may depend on besides itself: the mesh, the policy's home, the port."""
@@ -38,6 +47,7 @@ class Scope:
     mesh: Mesh
     namespace: str
     port: int
+    carrier: Carrier = Carrier.REQUESTS
 
 
 Meaning = Callable[[Scope, str], Predicate]
@@ -139,8 +149,10 @@ def _path(_: Scope, value: str) -> Predicate:
     return PathIs(path(value))
 
 
-def _sni(_: Scope, value: str) -> Predicate:
-    return SniIs(wildcard(value))
+def _server_name(scope: Scope, value: str) -> Predicate:
+    name = value.removesuffix(".") or value
+    text = wildcard(name, ignore_case=True)
+    return SniIs(text) if scope.carrier is Carrier.HANDSHAKES else NOTHING
 
 
 def _audience(_: Scope, value: str) -> Predicate:
@@ -153,15 +165,19 @@ def _presenter(_: Scope, value: str) -> Predicate:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The meaning of one field, and whether it can be known of requests only."""
+    """The meaning of one field, and what must have been read to know it."""
 
     meaning: Meaning
-    http: bool = False
+    needs: Carrier = Carrier.BYTES
+
+    def is_known(self, carrier: Carrier) -> bool:
+        """Whether it can be told there. Plain HTTP is known to have no server name."""
+        return self.needs in (Carrier.BYTES, carrier) or carrier is Carrier.REQUESTS
 
 
 SOURCES: dict[str, Field] = {
     "principals": Field(principal),
-    "requestPrincipals": Field(request_principal, http=True),
+    "requestPrincipals": Field(request_principal, Carrier.REQUESTS),
     "namespaces": Field(namespace),
     "serviceAccounts": Field(service_account),
     "trustDomains": Field(trust_domain),
@@ -169,10 +185,10 @@ SOURCES: dict[str, Field] = {
     "remoteIpBlocks": Field(_remote_ip),
 }
 OPERATIONS: dict[str, Field] = {
-    "hosts": Field(_host, http=True),
+    "hosts": Field(_host, Carrier.REQUESTS),
     "ports": Field(port),
-    "methods": Field(_method, http=True),
-    "paths": Field(_path, http=True),
+    "methods": Field(_method, Carrier.REQUESTS),
+    "paths": Field(_path, Carrier.REQUESTS),
 }
 CONDITIONS_ON_SOURCE: dict[str, Field] = {
     "source.ip": Field(_source_ip),
@@ -181,15 +197,14 @@ CONDITIONS_ON_SOURCE: dict[str, Field] = {
     "source.principal": Field(principal),
     "source.serviceAccount": Field(service_account),
     "source.trustDomain": Field(trust_domain),
-    "request.auth.principal": Field(request_principal, http=True),
-    "request.auth.audiences": Field(_audience, http=True),
-    "request.auth.presenter": Field(_presenter, http=True),
+    "request.auth.principal": Field(request_principal, Carrier.REQUESTS),
+    "request.auth.audiences": Field(_audience, Carrier.REQUESTS),
+    "request.auth.presenter": Field(_presenter, Carrier.REQUESTS),
 }
 CONDITIONS_ON_OPERATION: dict[str, Field] = {
     "destination.ip": Field(_destination_ip),
     "destination.port": Field(port),
-    # A tunnel is decided on before its first byte, when nobody knows the server name yet.
-    "connection.sni": Field(_sni, http=True),
+    "connection.sni": Field(_server_name, Carrier.HANDSHAKES),
 }
 
 
@@ -200,7 +215,7 @@ def header_field(key: str) -> Field | None:
         return None
     if name.lower() in ("host", ":authority"):
         return OPERATIONS["hosts"]
-    return Field(lambda _, value: HeaderIs(name.lower(), wildcard(value)), http=True)
+    return Field(lambda _, value: HeaderIs(name.lower(), wildcard(value)), Carrier.REQUESTS)
 
 
 def claim_field(key: str) -> Field | None:
@@ -211,4 +226,4 @@ def claim_field(key: str) -> Field | None:
     keys = tuple(path_text[1:-1].split("]["))
     if not all(keys) or any("[" in part or "]" in part for part in keys):
         return None
-    return Field(lambda _, value: ClaimIs(keys, wildcard(value)), http=True)
+    return Field(lambda _, value: ClaimIs(keys, wildcard(value)), Carrier.REQUESTS)

@@ -1,12 +1,12 @@
 """All policies of a destination put together."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
 from translators.authorization.custom import Provider, first_providers
-from translators.authorization.fields import Scope
+from translators.authorization.fields import Carrier, Scope
 from translators.authorization.rules import Meaning, read_rule
 from translators.gateway_api.upstreams import Upstream
 from translators.ir.authentication import ANYONE, Authentication
@@ -34,14 +34,18 @@ class Guard:
     """What protects one service port.
 
     ``http`` is decided on each request, ``tcp`` on connections that carry no HTTP, ``connect``
-    on the CONNECT of a port whose protocol is not declared: only what needs no HTTP. ``layered`` is
-    decided on every CONNECT before all that: what layered authorization adds. ``authentication``
-    is what requests must show. ``upstreams`` are the clusters that all this leads to.
+    on the CONNECT of a port whose protocol is not declared: only what needs no reading. Where some
+    rule asks for the server name, ``tls`` is decided on TLS handshakes and ``tls_connect``, what
+    needs no reading, on their CONNECT; else these are decided as ``tcp``. ``layered`` is decided on
+    every CONNECT before all that: what layered authorization adds. ``authentication`` is what
+    requests must show. ``upstreams`` are the clusters that all this leads to.
     """
 
     http: Authorization = OPEN
     tcp: Authorization = OPEN
     connect: Authorization = OPEN
+    tls: Authorization | None = None
+    tls_connect: Authorization = OPEN
     layered: Authorization = OPEN
     authentication: Authentication = ANYONE
     upstreams: tuple[Upstream, ...] = ()
@@ -74,12 +78,11 @@ class _Rules:
 
 
 class _Read(NamedTuple):
-    """The rules of a policy where requests are seen, and where they are not."""
+    """The rules of a policy by what they are asked about, and what they need to be decided."""
 
     policy: AuthorizationPolicy
-    http: list[AuthzRule]
-    tcp: list[AuthzRule]
-    needs_http: bool
+    rules: Mapping[Carrier, list[AuthzRule]]
+    needs: Set[Carrier]
 
 
 def guard(
@@ -92,15 +95,40 @@ def guard(
     read = [_read(policy, mesh, port) for policy in policies]
     if not read:
         return Guard()
-    http, tcp, connect = _Rules(), _Rules(), _Rules()
+    made = Guard(
+        http=_all(read, Carrier.REQUESTS, providers),
+        tcp=_all(read, Carrier.BYTES, providers),
+        connect=_undoubted(read, {Carrier.REQUESTS, Carrier.HANDSHAKES}),
+    )
+    if not any(Carrier.HANDSHAKES in one.needs for one in read):
+        return made
+    tls = _all(read, Carrier.HANDSHAKES, providers)
+    return replace(made, tls=tls, tls_connect=_undoubted(read, {Carrier.HANDSHAKES}))
+
+
+def _all(
+    read: Iterable[_Read], carrier: Carrier, providers: Mapping[str, Provider]
+) -> Authorization:
+    rules = _Rules()
     for one in read:
-        _add(http, one.policy, one.http)
-        _add(tcp, one.policy, one.tcp)
-        if one.policy.action != "CUSTOM" and not one.needs_http:
-            _add(connect, one.policy, one.tcp)
-    if any(one.policy.action == "ALLOW" and one.needs_http for one in read):
-        connect.allow = None  # a request that some HTTP rule allows must still get in
-    return Guard(http.freeze(providers), tcp.freeze(providers), connect.freeze(providers))
+        _add(rules, one.policy, one.rules[carrier])
+    return rules.freeze(providers)
+
+
+def _undoubted(read: Iterable[_Read], later: Set[Carrier]) -> Authorization:
+    """What can be decided on a CONNECT although something of ``later`` will still be read.
+
+    Whoever may be asked for consent is asked then.
+    """
+    rules, allowed_later = _Rules(), False
+    for one in read:
+        waits = not later.isdisjoint(one.needs)
+        allowed_later |= waits and one.policy.action == "ALLOW"
+        if one.policy.action != "CUSTOM" and not waits:
+            _add(rules, one.policy, one.rules[Carrier.BYTES])
+    if allowed_later:
+        rules.allow = None  # what such a rule allows must still get in
+    return rules.freeze(_NO_PROVIDERS)
 
 
 def layered(policies: Iterable[AuthorizationPolicy], mesh: Mesh, port: int) -> Authorization:
@@ -111,7 +139,7 @@ def layered(policies: Iterable[AuthorizationPolicy], mesh: Mesh, port: int) -> A
     rules = _Rules()
     for policy in policies:
         if policy.unreadable or policy.action in LAYERED_ACTIONS:
-            _add(rules, policy, _read(policy, mesh, port).tcp)
+            _add(rules, policy, _read(policy, mesh, port).rules[Carrier.BYTES])
     return rules.freeze(_NO_PROVIDERS)
 
 
@@ -123,18 +151,19 @@ def _check(provider: Provider, rules: list[AuthzRule]) -> CustomCheck:
 
 
 def _read(policy: AuthorizationPolicy, mesh: Mesh, port: int) -> _Read:
-    """Both meanings of a policy, which most rules about nothing but the peer have in common."""
-    http, tcp = [], []
-    needs_http = False
+    """All meanings of a policy, which most rules about nothing but the peer have in common."""
+    rules: dict[Carrier, list[AuthzRule]] = {carrier: [] for carrier in Carrier}
+    needs: set[Carrier] = set()
     for index in range(len(policy.rules)):
-        meaning = meaning_of(policy, index, mesh, port, http=True)
-        rule = blind = _rule(policy, index, meaning)
-        if meaning.needs_http:
-            needs_http = True
-            blind = _rule(policy, index, meaning_of(policy, index, mesh, port, http=False))
-        http += [rule] if rule is not None else []
-        tcp += [blind] if blind is not None else []
-    return _Read(policy, http, tcp, needs_http)
+        meaning = meaning_of(policy, index, mesh, port, Carrier.REQUESTS)
+        shared = _rule(policy, index, meaning)
+        needs |= meaning.needs
+        for carrier, made in rules.items():
+            rule = shared
+            if meaning.needs and carrier is not Carrier.REQUESTS:
+                rule = _rule(policy, index, meaning_of(policy, index, mesh, port, carrier))
+            made.extend([rule] if rule is not None else [])
+    return _Read(policy, rules, needs)
 
 
 def _add(rules: _Rules, policy: AuthorizationPolicy, made: list[AuthzRule]) -> None:
@@ -167,12 +196,11 @@ def _rule(policy: AuthorizationPolicy, index: int, meaning: Meaning) -> AuthzRul
 
 
 def meaning_of(
-    policy: AuthorizationPolicy, index: int, mesh: Mesh, port: int, *, http: bool
+    policy: AuthorizationPolicy, index: int, mesh: Mesh, port: int, carrier: Carrier
 ) -> Meaning:
     """What a rule of a policy demands on a port."""
-    scope = Scope(mesh, policy.meta.namespace, port)
-    allows = policy.action == "ALLOW"
-    return read_rule(scope, policy.rules[index], allows=allows, http=http)
+    scope = Scope(mesh, policy.meta.namespace, port, carrier)
+    return read_rule(scope, policy.rules[index], allows=policy.action == "ALLOW")
 
 
 def is_dry_run(policy: AuthorizationPolicy) -> bool:

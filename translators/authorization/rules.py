@@ -1,4 +1,4 @@
-"""One rule of a policy as predicates, on a port that speaks HTTP and on one that does not.
+"""One rule of a policy as predicates, for requests, for TLS handshakes and for mere bytes.
 
 Whatever has no meaning is decided for safety: it makes an ALLOW rule match less and any other
 rule match more.
@@ -12,6 +12,7 @@ from translators.authorization.fields import (
     CONDITIONS_ON_SOURCE,
     OPERATIONS,
     SOURCES,
+    Carrier,
     Field,
     Scope,
     claim_field,
@@ -29,25 +30,24 @@ _ANY_PEER = PrincipalIs(TextMatch(TextKind.PRESENT))
 class Meaning:
     """What a rule demands of the source and of the operation, and what was wrong with it.
 
-    ``problems`` are (field path below the rule, reason). ``needs_http`` tells that some part
-    can't be decided without reading HTTP.
+    ``problems`` are (field path below the rule, reason). ``needs`` tells what has to be read to
+    decide all of it.
     """
 
     sources: Predicate
     operations: Predicate
-    needs_http: bool = False
+    needs: frozenset[Carrier] = frozenset()
     problems: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
 class _RuleReader:
-    """Reads one rule; collects problems and whether HTTP is needed."""
+    """Reads one rule; collects problems and what is needed to decide."""
 
     scope: Scope
     allows: bool
-    http: bool
     problems: list[tuple[str, str]] = field(default_factory=list)
-    needs_http: bool = False
+    needs: set[Carrier] = field(default_factory=set)
 
     @property
     def on_doubt(self) -> Predicate:
@@ -97,20 +97,25 @@ class _RuleReader:
     def values(
         self, meaning: Field, wanted: tuple[str, ...], *, negative: bool, path: str
     ) -> Predicate:
-        self.needs_http |= meaning.http
-        if meaning.http and not self.http:
+        self.needs.add(meaning.needs)
+        if not meaning.is_known(self.scope.carrier):
             return self.on_doubt
         doubt = negate(self.on_doubt) if negative else self.on_doubt
         any_value = any_of(
             self.value(meaning, value, doubt, f"{path}[{i}]") for i, value in enumerate(wanted)
         )
-        return self.without(any_value) if negative else any_value
+        return self.without(meaning, any_value) if negative else any_value
 
-    def without(self, predicate: Predicate) -> Predicate:
-        """The opposite. An ALLOW rule about a peer's identity still demands that there is one."""
+    def without(self, meaning: Field, predicate: Predicate) -> Predicate:
+        """The opposite. An ALLOW rule about an identity or a name still demands that there is one.
+
+        Clients could leave out or encrypt a server name to get around the rule.
+        """
         opposite = negate(predicate)
         if self.allows and _is_about_peer(predicate):
             return all_of((_ANY_PEER, opposite))
+        if self.allows and meaning.needs is Carrier.HANDSHAKES:
+            return all_of((meaning.meaning(self.scope, "*"), opposite))
         return opposite
 
     def value(self, meaning: Field, value: str, doubt: Predicate, path: str) -> Predicate:
@@ -130,9 +135,9 @@ def _is_about_peer(predicate: Predicate) -> bool:
             return any(_is_about_peer(part) for part in parts)
 
 
-def read_rule(scope: Scope, rule: PolicyRule, *, allows: bool, http: bool) -> Meaning:
-    """What a rule means. ``allows``: of an ALLOW policy; ``http``: on a port that speaks HTTP."""
-    reader = _RuleReader(scope, allows, http)
+def read_rule(scope: Scope, rule: PolicyRule, *, allows: bool) -> Meaning:
+    """What a rule means. ``allows``: of an ALLOW policy."""
+    reader = _RuleReader(scope, allows)
     if rule.unreadable:
         return Meaning(reader.on_doubt, reader.on_doubt, problems=rule.unreadable)
     sources = [
@@ -146,6 +151,6 @@ def read_rule(scope: Scope, rule: PolicyRule, *, allows: bool, http: bool) -> Me
     return Meaning(
         all_of([any_of(sources) if sources else EVERYTHING, *(c[0] for c in conditions)]),
         all_of([any_of(operations) if operations else EVERYTHING, *(c[1] for c in conditions)]),
-        reader.needs_http,
+        frozenset(reader.needs - {Carrier.BYTES}),
         tuple(reader.problems),
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from translators.authorization.attachment import BY_TARGET, attached, is_known_target
 from translators.authorization.custom import find_provider, first_providers, known_providers
+from translators.authorization.fields import Carrier
 from translators.authorization.guard import is_dry_run, meaning_of
 from translators.authorization.target import find_targets
 from translators.authorization.tokens import token_problems
@@ -63,7 +64,7 @@ def _complaints(reader: Reader, mesh: Mesh, policy: AuthorizationPolicy) -> list
     found = [
         f"spec.rules[{index}].{path}: {why}; {effect}"
         for index in range(len(policy.rules))
-        for path, why in meaning_of(policy, index, mesh, _ANY_PORT, http=True).problems
+        for path, why in meaning_of(policy, index, mesh, _ANY_PORT, Carrier.REQUESTS).problems
     ]
     if policy.action == "CUSTOM":
         return [*_provider_complaints(reader, mesh, policy), *found]

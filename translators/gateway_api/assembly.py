@@ -73,7 +73,7 @@ def assemble(mesh: Mesh, configs: Iterable[ServiceConfig]) -> Assembly:
             *_infrastructure(mesh),
             *_internal_listeners(kept),
             _connect_table(kept),
-            *_tls_routing(kept),
+            *_tls_routing(mesh, kept),
             *_token_rules(kept),
             *(table for config in kept for table in config.tables),
             *(clusters[name] for name in sorted(clusters)),
@@ -132,11 +132,11 @@ def _internal_listeners(configs: list[ServiceConfig]) -> Iterator[InternalListen
         yield InternalListener(MAIN_INTERNAL_SNIFF, sniffed, sniff=True)
 
 
-def _tls_routing(configs: list[ServiceConfig]) -> Iterator[Node]:
+def _tls_routing(mesh: Mesh, configs: list[ServiceConfig]) -> Iterator[Node]:
     """What routes by server name. It waits there for routes wherever a port declares TLS."""
     if not any(config.declares_tls for config in configs):
         return
-    yield TlsInspector()
+    yield TlsInspector(mesh.max_connection_ms)
     yield TlsDispatcher()
     yield InternalCluster(MAIN_INTERNAL_TLS, MAIN_INTERNAL_TLS)
     yield InternalCluster(TLS_DISPATCH, TLS_DISPATCH, connects=True)

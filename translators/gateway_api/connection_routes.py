@@ -49,14 +49,12 @@ def tls_hosts(
     routes: Iterable[TLSRoute],
     others: Iterable[TCPRoute],
 ) -> tuple[TlsHost, ...]:
-    """What becomes of the connections to a port by their server name; empty without TLS routes.
+    """What becomes of the connections to a port by their server name.
 
-    A name that no route has is refused, unless there are TCP routes, or TLS routes of other
-    namespaces' clients only.
+    A name that no route has is refused, unless there are TCP routes, or no routes but for other
+    namespaces' clients.
     """
     routes = tuple(routes)
-    if not routes:
-        return ()
     tls, tcp = by_audience(routes, home), by_audience(others, home)
     names = {name for route in routes for name in server_names(route)}
     refused = bool(tls.producers or tcp.producers)

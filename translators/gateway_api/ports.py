@@ -41,6 +41,14 @@ class PortGuard(Protocol):
         """Decided on the CONNECT to a port whose protocol is not declared."""
 
     @property
+    def tls(self) -> Authorization | None:
+        """Decided on TLS handshakes, if some rule asks for their server name."""
+
+    @property
+    def tls_connect(self) -> Authorization:
+        """Decided on the CONNECT where ``tls`` is decided later."""
+
+    @property
     def layered(self) -> Authorization:
         """Decided on every CONNECT, before all others."""
 
@@ -60,6 +68,8 @@ class Unguarded:
     http: Authorization = OPEN
     tcp: Authorization = OPEN
     connect: Authorization = OPEN
+    tls: Authorization | None = None
+    tls_connect: Authorization = OPEN
     layered: Authorization = OPEN
     authentication: Authentication = ANYONE
     upstreams: tuple[Upstream, ...] = ()
@@ -119,6 +129,12 @@ class Port:
     def origin(self) -> Origin:
         """The service."""
         return origin_of(self.service)
+
+    @property
+    def reads_server_names(self) -> bool:
+        """Whether its connections go by their server name, for the sake of a route or a policy."""
+        by_policy = self.protocol is PortProtocol.TLS and self.guard.tls is not None
+        return by_policy or bool(self.tls_routes())
 
     def request_routes(self) -> list[RequestRoute]:
         """The routes for requests."""

@@ -1,7 +1,7 @@
 """One Service or ServiceEntry as a waypoint serves it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from translators.gateway_api.backends import outbound
@@ -134,20 +134,17 @@ def _http_chain(port: Port) -> HttpChain | None:
 
 
 def _tcp_chain(port: Port) -> TcpChain | None:
-    """A declared TCP port is decided on its CONNECT, before a byte is forwarded."""
     if port.tcp_name is None:
         return None
-    sniffed = port.protocol is PortProtocol.AUTO
     return TcpChain(
         name=port.tcp_name,
         cluster=port.tcp_name,
-        authorization=closed(port.guard.tcp) if sniffed else OPEN,
         max_duration_ms=port.scope.mesh.max_connection_ms,
     )
 
 
 def _connect_host(port: Port) -> ConnectHost:
-    by_name = bool(port.tls_routes())
+    by_name = port.reads_server_names
     rules = () if by_name else connection_rules(port.scope, port.home, port.tcp_routes())
     return ConnectHost(
         name=f"{port.host}:{port.number}",
@@ -155,6 +152,7 @@ def _connect_host(port: Port) -> ConnectHost:
         cluster=MAIN_INTERNAL_TLS if by_name else _listener(port.protocol),
         authorization=_connect_authorization(port),
         layered=port.guard.layered,
+        opaque=closed(port.guard.tcp) if port.protocol is PortProtocol.AUTO else OPEN,
         rules=rules,
     )
 
@@ -165,6 +163,8 @@ def _listener(protocol: PortProtocol) -> str:
 
 def _connect_authorization(port: Port) -> Authorization:
     match port.protocol:
+        case PortProtocol.TLS if port.guard.tls is not None:
+            return port.guard.tls_connect
         case PortProtocol.TCP | PortProtocol.TLS:
             return port.guard.tcp
         case PortProtocol.AUTO:
@@ -174,9 +174,12 @@ def _connect_authorization(port: Port) -> Authorization:
 
 
 def _tls_hosts(port: Port) -> tuple[TlsHost, ...]:
+    if not port.reads_server_names:
+        return ()
     own = tcp_name(port.number, port.host)
     tls, tcp = port.tls_routes(), port.tcp_routes()
-    return tls_hosts(port.scope, port.home, own, port.authorities, tls, tcp)
+    hosts = tls_hosts(port.scope, port.home, own, port.authorities, tls, tcp)
+    return tuple(replace(host, authorization=port.guard.tls or OPEN) for host in hosts)
 
 
 def _route_table(port: Port) -> RouteTable:

@@ -106,7 +106,10 @@ class DestinationPort:
 
 @dataclass(frozen=True, slots=True)
 class SniIs:
-    """The server name of the client's TLS handshake."""
+    """The server name of the client's TLS handshake, without regard to a dot at its end.
+
+    Meant for connections whose handshake has been read.
+    """
 
     text: TextMatch
 

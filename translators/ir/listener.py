@@ -38,13 +38,11 @@ class HttpChain:
 class TcpChain:
     """A filter chain that forwards bytes to a cluster.
 
-    ``authorization`` guards connections whose protocol was not known on the CONNECT.
     ``max_duration_ms``: connections are closed at that age.
     """
 
     name: str
     cluster: str
-    authorization: Authorization = OPEN
     max_duration_ms: int | None = None
 
 
@@ -95,9 +93,10 @@ class ConnectHost:
 
     ``authorities`` are ``address:port`` (IPv6 in brackets), ``cluster`` leads to the internal
     listener that serves it. ``layered`` and ``authorization`` are decided on the CONNECT, both of
-    which must allow it: refused with 403, nothing dialled. The first of the ``rules`` that is for
-    the peer says which cluster the TCP chain forwards to; if none is, that is the chain's own. HTTP
-    chains don't look at them.
+    which must allow it: refused with 403, nothing dialled. ``opaque`` is decided there too, but
+    counts only if the protocol is sniffed and is not HTTP: then the connection is closed, nothing
+    dialled. The first of the ``rules`` that is for the peer says which cluster the TCP chain
+    forwards to; if none is, that is the chain's own. HTTP chains don't look at them.
     """
 
     name: str
@@ -106,6 +105,7 @@ class ConnectHost:
     authorization: Authorization = OPEN
     rules: tuple[ConnectionRule, ...] = ()
     layered: Authorization = OPEN
+    opaque: Authorization = OPEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,19 @@ any service or route: all that changes is the table.
 
 from dataclasses import dataclass
 
+from translators.ir.authorization import OPEN, Authorization
 from translators.ir.listener import ConnectionRule
 from translators.ir.origin import Origin
 
 
 @dataclass(frozen=True, slots=True)
 class TlsInspector:
-    """The internal listener that reads the server name of a connection."""
+    """The internal listener that reads the server name of a connection.
+
+    ``max_duration_ms``: connections are closed at that age.
+    """
+
+    max_duration_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +32,13 @@ class TlsHost:
     """What becomes of connections to ``authorities`` with one server name.
 
     ``server_name`` is exact, ``*.`` and a domain for all names below it, or ``*`` for any and
-    none. A peer that no rule is for is refused.
+    none. ``authorization`` is decided before the rules. A peer that no rule is for is refused.
     """
 
     server_name: str
     authorities: tuple[str, ...]
     rules: tuple[ConnectionRule, ...]
+    authorization: Authorization = OPEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ from envoy_data_plane.envoy.config.accesslog.v3 import (
     AccessLogFilter,
     ComparisonFilter,
     ComparisonFilterOp,
+    ExtensionFilter,
     ResponseFlagFilter,
     StatusCodeFilter,
 )
 from envoy_data_plane.envoy.config.core.v3 import RuntimeUInt32, SubstitutionFormatString
+from envoy_data_plane.envoy.extensions.access_loggers.filters.cel.v3 import ExpressionFilter
 from envoy_data_plane.envoy.extensions.access_loggers.stream.v3 import StdoutAccessLog
 
 from translators.wire import pack, shared
@@ -16,7 +18,9 @@ from translators.xds.metadata import struct
 from translators.xds.names import (
     CONNECT_ORIGINATE,
     CONNECT_TERMINATE,
+    OPAQUE_POLICY,
     PEER_PRINCIPAL,
+    REFUSED,
     TLS_DISPATCH,
 )
 
@@ -78,6 +82,17 @@ def refused_tunnel_log() -> AccessLog:
         _CONNECTION | peer | _RESPONSE,
         AccessLogFilter(status_code_filter=refused),
     )
+
+
+@shared
+def refused_connection_log() -> AccessLog:
+    """Connections that turned out to carry no HTTP, and that policies deny; ``policy``: a DENY."""
+    refused = ExtensionFilter(
+        name="refused",
+        typed_config=pack(ExpressionFilter(expression=f"xds.filter_chain_name == '{REFUSED}'")),
+    )
+    policy = {"policy": f"%FILTER_STATE({OPAQUE_POLICY}:PLAIN)%"}
+    return _log(_CHAIN, _CONNECTION | _PEER | policy, AccessLogFilter(extension_filter=refused))
 
 
 def failed_tunnel_log() -> AccessLog:

@@ -13,7 +13,7 @@ from translators.ir.listener import ConnectHost, ConnectionRule, ConnectTable
 from translators.xds.connect_policy import on_connect
 from translators.xds.filters.ext_authz import armed_checks
 from translators.xds.filters.menu import per_filter_config
-from translators.xds.filters.rbac import armed_layers, armed_rbac
+from translators.xds.filters.rbac import armed_layers, armed_rbac, armed_verdicts
 from translators.xds.filters.set_filter_state import armed_destination
 from translators.xds.metadata import provenance
 from translators.xds.names import CONNECT_ROUTES
@@ -58,7 +58,13 @@ def _distinct(hosts: Iterable[ConnectHost]) -> Iterator[tuple[ConnectHost, list[
 def _virtual_host(host: ConnectHost, authorities: list[str]) -> VirtualHost:
     guard = on_connect(host.authorization, tuple(authorities))
     layers = on_connect(host.layered, tuple(authorities))
-    armed = (*armed_layers(layers), *armed_checks(guard), *armed_rbac(guard))
+    opaque = on_connect(host.opaque, tuple(authorities))
+    armed = (
+        *armed_layers(layers),
+        *armed_checks(guard),
+        *armed_rbac(guard),
+        *armed_verdicts(opaque),
+    )
     return VirtualHost(
         name=host.name,
         domains=authorities,

@@ -1,10 +1,10 @@
-"""Authorization on a CONNECT, where the destination is the authority.
+"""Authorization on a CONNECT, which tells in its head what is a connection's own elsewhere.
 
 Behind the tunnel the destination is the connection's own address. On the CONNECT that address is
 still the waypoint's, so that what a rule asks of the destination must be asked of the authority.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
@@ -18,49 +18,80 @@ from translators.ir.authorization import (
     HeaderIs,
     Not,
     Predicate,
+    SniIs,
     TextKind,
     TextMatch,
 )
 from translators.xds.address import split_address
+from translators.xds.names import SERVER_NAME_HEADER
 
 
 def on_connect(authorization: Authorization, authorities: Sequence[str]) -> Authorization:
     """The same rules, as they are to be asked of a CONNECT to one of these ``address:port``."""
 
-    def asked(rules: tuple[AuthzRule, ...]) -> tuple[AuthzRule, ...]:
-        return tuple(
-            replace(rule, operations=_of_authority(rule.operations, authorities)) for rule in rules
-        )
+    def of_authority(fact: Predicate) -> Predicate:
+        match fact:
+            case DestinationIp(cidr):
+                network = ip_network(cidr, strict=False)
+                return _one_of(
+                    each for each in authorities if ip_address(split_address(each)[0]) in network
+                )
+            case DestinationPort(port):
+                return _one_of(each for each in authorities if split_address(each)[1] == port)
+            case _:
+                return fact
 
+    return _translated(authorization, of_authority)
+
+
+def on_handshake(authorization: Authorization) -> Authorization:
+    """The same rules, as they are to be asked of a CONNECT that tells a server name.
+
+    It tells it by a header that no client can write, because the proxy itself makes the CONNECT.
+    """
+    return _translated(authorization, _of_header)
+
+
+def _of_header(fact: Predicate) -> Predicate:
+    match fact:
+        case SniIs(text) if text.kind in (TextKind.EXACT, TextKind.SUFFIX):
+            dotted = replace(text, value=f"{text.value}.")
+            return AnyOf(tuple(HeaderIs(SERVER_NAME_HEADER, each) for each in (text, dotted)))
+        case SniIs(text):
+            return HeaderIs(SERVER_NAME_HEADER, text)
+        case _:
+            return fact
+
+
+def _translated(
+    authorization: Authorization, leaf: Callable[[Predicate], Predicate]
+) -> Authorization:
+    """The same rules with other facts of operations."""
+
+    def asked(rules: tuple[AuthzRule, ...]) -> tuple[AuthzRule, ...]:
+        return tuple(replace(rule, operations=_mapped(rule.operations, leaf)) for rule in rules)
+
+    allow, watched = authorization.allow, authorization.dry_run_allow
     return Authorization(
         custom=tuple(replace(check, rules=asked(check.rules)) for check in authorization.custom),
         deny=asked(authorization.deny),
-        allow=None if authorization.allow is None else asked(authorization.allow),
+        allow=None if allow is None else asked(allow),
         audit=asked(authorization.audit),
         dry_run_deny=asked(authorization.dry_run_deny),
-        dry_run_allow=(
-            None if authorization.dry_run_allow is None else asked(authorization.dry_run_allow)
-        ),
+        dry_run_allow=None if watched is None else asked(watched),
     )
 
 
-def _of_authority(predicate: Predicate, authorities: Sequence[str]) -> Predicate:
+def _mapped(predicate: Predicate, leaf: Callable[[Predicate], Predicate]) -> Predicate:
     match predicate:
         case AllOf(parts):
-            return AllOf(tuple(_of_authority(part, authorities) for part in parts))
+            return AllOf(tuple(_mapped(part, leaf) for part in parts))
         case AnyOf(parts):
-            return AnyOf(tuple(_of_authority(part, authorities) for part in parts))
+            return AnyOf(tuple(_mapped(part, leaf) for part in parts))
         case Not(part):
-            return Not(_of_authority(part, authorities))
-        case DestinationIp(cidr):
-            network = ip_network(cidr, strict=False)
-            return _one_of(
-                each for each in authorities if ip_address(split_address(each)[0]) in network
-            )
-        case DestinationPort(port):
-            return _one_of(each for each in authorities if split_address(each)[1] == port)
+            return Not(_mapped(part, leaf))
         case _:
-            return predicate
+            return leaf(predicate)
 
 
 def _one_of(authorities: Iterable[str]) -> Predicate:

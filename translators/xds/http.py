@@ -33,11 +33,18 @@ from translators.xds.filters.ext_authz import CUSTOM_FILTERS, inert_check
 from translators.xds.filters.header_mutation import client_identity, note_source, source_from_note
 from translators.xds.filters.jwt_authn import inert_tokens
 from translators.xds.filters.menu import Filter, discovered_filter, http_filter
-from translators.xds.filters.rbac import LAYERED_FILTERS, inert_rbac
+from translators.xds.filters.rbac import (
+    LAYERED_FILTERS,
+    OPAQUE_FILTERS,
+    TUNNEL_FILTERS,
+    inert_rbac,
+    inert_verdict,
+)
 from translators.xds.filters.set_filter_state import (
     CONNECT_DESTINATION,
     connect_authority,
     inert_destination,
+    opaque_verdict,
 )
 from translators.xds.filters.stateful_session import inert_session
 from translators.xds.names import (
@@ -49,6 +56,8 @@ from translators.xds.names import (
 )
 
 _NEVER = timedelta(0)
+
+_CONNECTION_GUARDS = (*CUSTOM_FILTERS, Filter.AUDIT, Filter.DENY, Filter.ALLOW)
 
 
 def tunnels() -> NetworkFilter:
@@ -81,7 +90,7 @@ def dispatched() -> NetworkFilter:
             stream_idle_timeout=_NEVER,
             use_remote_address=False,
             generate_request_id=False,
-            http_filters=[_unarmed_filter(Filter.ROUTER)],
+            http_filters=[*map(_unarmed_filter, (*_CONNECTION_GUARDS, Filter.ROUTER))],
             access_log=[dispatch_log()],
         )
     )
@@ -148,17 +157,17 @@ def _tunnel_protocol() -> Http2ProtocolOptions:
 
 def _tunnel_filters() -> list[HttpFilter]:
     """The authority comes first: RBAC reads the identity that it puts into filter state."""
-    guards = (*LAYERED_FILTERS, *CUSTOM_FILTERS, Filter.AUDIT, Filter.DENY, Filter.ALLOW)
     return [
         http_filter("connect_authority", connect_authority()),
-        *map(_unarmed_filter, guards),
+        *map(_unarmed_filter, (*LAYERED_FILTERS, *_CONNECTION_GUARDS, *OPAQUE_FILTERS)),
+        http_filter("opaque_verdict", opaque_verdict()),
         http_filter(CONNECT_DESTINATION, inert_destination()),
         _unarmed_filter(Filter.ROUTER),
     ]
 
 
 def _request_filters(*, tokens_first: bool) -> list[HttpFilter]:
-    menu = [each for each in Filter if each not in LAYERED_FILTERS]
+    menu = [each for each in Filter if each not in TUNNEL_FILTERS]
     if tokens_first:
         menu.remove(Filter.TOKENS)
         menu.insert(menu.index(CUSTOM_FILTERS[0]), Filter.TOKENS)
@@ -187,6 +196,8 @@ def _unarmed(filter_: Filter) -> Message:
             return inert_rbac(RbacAction.DENY)
         case Filter.ALLOW | Filter.LAYERED_ALLOW:
             return inert_rbac(RbacAction.ALLOW)
+        case Filter.OPAQUE_DENY | Filter.OPAQUE_ALLOW:
+            return inert_verdict(filter_)
         case Filter.FAULT:
             return HttpFault()
         case Filter.CORS:

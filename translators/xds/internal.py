@@ -25,6 +25,7 @@ from envoy_data_plane.envoy.extensions.matching.common_inputs.network.v3 import 
     ApplicationProtocolInput,
     DestinationIpInput,
     DestinationPortInput,
+    FilterStateInput,
 )
 from envoy_data_plane.google.protobuf import StringValue
 from envoy_data_plane.xds.core.v3 import TypedExtensionConfig
@@ -37,11 +38,12 @@ from envoy_data_plane.xds.type.matcher.v3 import (
 
 from translators.ir.listener import HttpChain, InternalListener, PortBinding, TcpChain
 from translators.wire import pack, shared
+from translators.xds.access_log import refused_connection_log
 from translators.xds.address import canonical_ip
-from translators.xds.filters.network_rbac import network_rbac
 from translators.xds.filters.tcp_proxy import forward
 from translators.xds.http import requests
 from translators.xds.listener import original_dst
+from translators.xds.names import OPAQUE_ALLOW, OPAQUE_DENY, REFUSED
 
 # Bytes that might become an HTTP request are waited for this long, and so is a server that speaks
 # first on a port that declares no protocol.
@@ -63,10 +65,16 @@ def internal_listener(node: InternalListener) -> Listener:
         listener_filters=_listener_filters(node.sniff),
         listener_filters_timeout=_SNIFFING if node.sniff else None,
         continue_on_listener_filters_timeout=node.sniff,
+        access_log=[refused_connection_log()] if node.sniff else [],
         filter_chain_matcher=_matcher(node),
-        filter_chains=[_chain(each) for each in _chains(node.bindings)],
+        filter_chains=[*map(_chain, _chains(node.bindings)), *_refusal(node.sniff)],
         default_filter_chain=FilterChain(name="unknown", filters=[_close()]),
     )
+
+
+def _refusal(sniff: bool) -> list[FilterChain]:
+    """Where the protocol is declared, whoever is denied does not get as far as to the listener."""
+    return [_refusing()] if sniff else []
 
 
 def _listener_filters(sniff: bool) -> list[ListenerFilter]:
@@ -96,8 +104,12 @@ def _filters(chain: HttpChain | TcpChain) -> Iterator[Filter]:
         case HttpChain():
             yield requests(chain)
         case TcpChain():
-            yield from network_rbac(chain.authorization)
             yield forward(chain.name, chain.cluster, chain.max_duration_ms)
+
+
+@shared
+def _refusing() -> FilterChain:
+    return FilterChain(name=REFUSED, filters=[_close()])
 
 
 def _close() -> Filter:
@@ -125,15 +137,25 @@ def _matcher(node: InternalListener) -> Matcher | None:
 
 def _decision(binding: PortBinding, sniff: bool) -> MatcherOnMatch | None:
     if binding.http is None:
-        return None if binding.tcp is None else _use(binding.tcp)
+        return None if binding.tcp is None else _use(binding.tcp.name)
     if binding.tcp is None or not sniff:
-        return _use(binding.http)
+        return _use(binding.http.name)
     return MatcherOnMatch(matcher=_sniffed(binding.http, binding.tcp))
 
 
 def _sniffed(http: HttpChain, tcp: TcpChain) -> Matcher:
-    use_http = {protocol: _use(http) for protocol in _HTTP_PROTOCOLS}
-    return _look_up(ApplicationProtocolInput(), use_http, otherwise=_use(tcp))
+    use_http = {protocol: _use(http.name) for protocol in _HTTP_PROTOCOLS}
+    return _look_up(ApplicationProtocolInput(), use_http, otherwise=_use_unless_denied(tcp.name))
+
+
+@shared
+def _use_unless_denied(name: str) -> MatcherOnMatch:
+    """What the policies say was found out on the CONNECT; a denied connection reaches nobody."""
+    decision = _use(name)
+    for key in (OPAQUE_ALLOW, OPAQUE_DENY):
+        denied = {"denied": _use(REFUSED)}
+        decision = MatcherOnMatch(matcher=_look_up(FilterStateInput(key=key), denied, decision))
+    return decision
 
 
 def _look_up(
@@ -150,6 +172,6 @@ def _look_up(
     )
 
 
-def _use(chain: HttpChain | TcpChain) -> MatcherOnMatch:
-    name = pack(StringValue(value=chain.name))
+def _use(chain: str) -> MatcherOnMatch:
+    name = pack(StringValue(value=chain))
     return MatcherOnMatch(action=TypedExtensionConfig(name="chain", typed_config=name))

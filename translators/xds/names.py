@@ -57,6 +57,21 @@ ORIGINAL_DST_METADATA: Final = "envoy.filters.listener.original_dst"
 TCP_DESTINATION: Final = "waypost.tcp_destination"
 """Filter state: the cluster that a TCPRoute chose for a connection."""
 
+OPAQUE_DENY: Final = "waypost.opaque_deny"
+"""Filter state: what DENY rules make of a tunnel if it carries no HTTP, ``denied`` or not."""
+
+OPAQUE_ALLOW: Final = "waypost.opaque_allow"
+"""Filter state: the same of ALLOW rules."""
+
+OPAQUE_POLICY: Final = "waypost.opaque_policy"
+"""Filter state: the rule by which a tunnel is denied if it carries no HTTP."""
+
+REFUSED: Final = "refused"
+"""The filter chain that closes connections which policies deny."""
+
+SERVER_NAME_HEADER: Final = "x-waypost-server-name"
+"""Carries the server name of a TLS handshake on the CONNECT between two internal listeners."""
+
 HBONE_METADATA: Final = "waypost.hbone"
 """Endpoint metadata: the SPIFFE ID that the far end of a tunnel must show, under ``san``."""
 

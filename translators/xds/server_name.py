@@ -24,6 +24,10 @@ from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector.v3 import 
 
 from translators.ir.tls import TlsDispatcher, TlsHost, TlsInspector, TlsTable
 from translators.wire import pack
+from translators.xds.connect_policy import on_handshake
+from translators.xds.filters.ext_authz import armed_checks
+from translators.xds.filters.menu import per_filter_config
+from translators.xds.filters.rbac import armed_rbac
 from translators.xds.filters.set_filter_state import same_connection
 from translators.xds.filters.tcp_proxy import dispatch
 from translators.xds.http import dispatched
@@ -33,7 +37,7 @@ from translators.xds.names import MAIN_INTERNAL_TLS, TLS_DISPATCH, TLS_ROUTES
 from translators.xds.tunnel import rule_clusters, shares_of, tunnel_by
 
 
-def tls_inspector(_: TlsInspector) -> Listener:
+def tls_inspector(node: TlsInspector) -> Listener:
     """The listener that waits for a server name; bytes that are no TLS have none."""
     inspector = ListenerFilter(
         name="envoy.filters.listener.tls_inspector", typed_config=pack(Inspector())
@@ -43,7 +47,9 @@ def tls_inspector(_: TlsInspector) -> Listener:
         internal_listener=ListenerInternalListenerConfig(),
         traffic_direction=TrafficDirection.INBOUND,
         listener_filters=[original_dst(), inspector],
-        filter_chains=[FilterChain(name="default", filters=[same_connection(), dispatch()])],
+        filter_chains=[
+            FilterChain(name="default", filters=[same_connection(), dispatch(node.max_duration_ms)])
+        ],
     )
 
 
@@ -69,8 +75,10 @@ def tls_table(node: TlsTable) -> RouteConfiguration:
 
 
 def tls_clusters(node: TlsTable) -> tuple[str, ...]:
-    """The clusters that the table leads to, each once."""
-    return rule_clusters(rule for host in node.hosts for rule in host.rules)
+    """The clusters that the table leads to or asks for consent, each once."""
+    chosen = rule_clusters(rule for host in node.hosts for rule in host.rules)
+    asked = (check.cluster for host in node.hosts for check in host.authorization.custom)
+    return tuple(dict.fromkeys((*chosen, *asked)))
 
 
 def _distinct(hosts: Iterable[TlsHost]) -> Iterator[tuple[TlsHost, list[str]]]:
@@ -85,6 +93,7 @@ def _distinct(hosts: Iterable[TlsHost]) -> Iterator[tuple[TlsHost, list[str]]]:
 
 
 def _virtual_host(host: TlsHost, domains: list[str]) -> VirtualHost:
+    guard = on_handshake(host.authorization)
     return VirtualHost(
         name=domains[0],
         domains=domains,
@@ -98,4 +107,5 @@ def _virtual_host(host: TlsHost, domains: list[str]) -> VirtualHost:
             )
             for rule in host.rules
         ],
+        typed_per_filter_config=per_filter_config((*armed_checks(guard), *armed_rbac(guard))),
     )

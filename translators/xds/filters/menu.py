@@ -24,7 +24,7 @@ class Filter(StrEnum):
     """The filters, in the order in which a request meets them (Istio's order).
 
     A connection manager may have those of CUSTOM behind that of TOKENS, if it is told to. The
-    layered ones are for tunnels alone.
+    layered and the opaque ones are for tunnels alone.
     """
 
     CLIENT_IDENTITY = "waypost.xfcc"
@@ -36,6 +36,8 @@ class Filter(StrEnum):
     AUDIT = "envoy.filters.http.rbac.audit"
     DENY = "envoy.filters.http.rbac.deny"
     ALLOW = "envoy.filters.http.rbac.allow"
+    OPAQUE_DENY = "envoy.filters.http.rbac.opaque_deny"
+    OPAQUE_ALLOW = "envoy.filters.http.rbac.opaque_allow"
     FAULT = "envoy.filters.http.fault"
     CORS = "envoy.filters.http.cors"
     STATEFUL_SESSION = "envoy.filters.http.stateful_session"

@@ -14,6 +14,13 @@ LAYERED_FILTERS = (Filter.LAYERED_DENY, Filter.LAYERED_ALLOW)
 """The filters of layered authorization, which knows no AUDIT."""
 
 
+OPAQUE_FILTERS = (Filter.OPAQUE_DENY, Filter.OPAQUE_ALLOW)
+"""The filters that find out what becomes of a tunnel if it carries no HTTP."""
+
+TUNNEL_FILTERS = (*LAYERED_FILTERS, *OPAQUE_FILTERS)
+"""The filters of RBAC that only tunnels have."""
+
+
 def inert_rbac(action: RbacAction) -> Rbac:
     """Lets everything pass.
 
@@ -48,6 +55,30 @@ def armed_layers(authorization: Authorization) -> Iterator[Armed]:
     instances = {Filter.DENY: Filter.LAYERED_DENY, Filter.ALLOW: Filter.LAYERED_ALLOW}
     for armed in armed_rbac(replace(authorization, audit=())):
         yield replace(armed, filter=instances[armed.filter])
+
+
+def inert_verdict(filter_: Filter) -> Rbac:
+    """Lets everything pass, and has nothing to say about it."""
+    return Rbac(shadow_rules_stat_prefix=verdict_prefix(filter_))
+
+
+def armed_verdicts(authorization: Authorization) -> Iterator[Armed]:
+    """What becomes of tunnels to a destination if they carry no HTTP: it is noted, not done."""
+    if authorization.deny:
+        yield _verdict(Filter.OPAQUE_DENY, RbacAction.DENY, authorization.deny)
+    if authorization.allow is not None:
+        yield _verdict(Filter.OPAQUE_ALLOW, RbacAction.ALLOW, authorization.allow)
+
+
+def verdict_prefix(filter_: Filter) -> str:
+    """What leads the metadata in which a filter notes its verdict."""
+    return f"{filter_.rpartition('.')[2]}_"
+
+
+def _verdict(filter_: Filter, action: RbacAction, given: tuple[AuthzRule, ...]) -> Armed:
+    prefix = verdict_prefix(filter_)
+    rbac = Rbac(shadow_rules=rules(action, given), shadow_rules_stat_prefix=prefix)
+    return Armed(filter_, RbacPerRoute(rbac=rbac))
 
 
 def _armed(

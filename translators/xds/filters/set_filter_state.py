@@ -13,10 +13,14 @@ from envoy_data_plane.envoy.extensions.filters.network.set_filter_state.v3 impor
 from envoy_data_plane.google.protobuf import Any
 
 from translators.wire import pack
+from translators.xds.filters.rbac import OPAQUE_FILTERS, verdict_prefix
 from translators.xds.names import (
     HBONE_METADATA,
     LOCAL_ADDRESS,
     LOCAL_PRINCIPAL,
+    OPAQUE_ALLOW,
+    OPAQUE_DENY,
+    OPAQUE_POLICY,
     PEER_PRINCIPAL,
     REMOTE_ADDRESS,
     TCP_DESTINATION,
@@ -46,6 +50,18 @@ def connect_authority() -> HttpConfig:
             _shared(PEER_PRINCIPAL, "%DOWNSTREAM_PEER_URI_SAN%", _HASHABLE),
             _shared(LOCAL_PRINCIPAL, "%DOWNSTREAM_LOCAL_URI_SAN%", _HASHABLE),
         ],
+    )
+
+
+def opaque_verdict() -> HttpConfig:
+    """On a CONNECT: whether it is to be closed if it turns out to carry no HTTP."""
+    deny, allow = (verdict_prefix(filter_) for filter_ in OPAQUE_FILTERS)
+    return HttpConfig(
+        on_request_headers=[
+            _noted(OPAQUE_DENY, f"{deny}shadow_engine_result"),
+            _noted(OPAQUE_ALLOW, f"{allow}shadow_engine_result"),
+            _noted(OPAQUE_POLICY, f"{deny}shadow_effective_policy_id"),
+        ]
     )
 
 
@@ -89,12 +105,21 @@ def expected_identity() -> Filter:
     return Filter(name="expected_identity", typed_config=pack(config))
 
 
-def _shared(key: str, text: str, factory: str = "") -> FilterStateValue:
+def _noted(key: str, verdict: str) -> FilterStateValue:
+    """What a filter of RBAC wrote down, if it did."""
+    text = f"%DYNAMIC_METADATA(envoy.filters.http.rbac:{verdict})%"
+    return _shared(key, text, _HASHABLE, skip_if_empty=True)
+
+
+def _shared(
+    key: str, text: str, factory: str = "", *, skip_if_empty: bool = False
+) -> FilterStateValue:
     """Shared once: with the next listener, not with what that one dials."""
     return FilterStateValue(
         object_key=key,
         factory_key=factory,
         format_string=_format(text),
+        skip_if_empty=skip_if_empty,
         shared_with_upstream=FilterStateValueSharedWithUpstream.ONCE,
     )
 
