@@ -127,7 +127,7 @@ def _message(fields: _Fields, number: int) -> bytes | None:
 
 
 def _bounded_name(name: str) -> str:
-    if len(name) > MAX_NAME_BYTES or len(name.encode()) > MAX_NAME_BYTES:
+    if len(name) > MAX_NAME_BYTES or (not name.isascii() and len(name.encode()) > MAX_NAME_BYTES):
         raise MalformedRequest(f"a resource name is longer than {MAX_NAME_BYTES} bytes")
     return name
 
@@ -166,10 +166,10 @@ def _error(fields: _Fields, number: int) -> RequestError | None:
 _VERSION, _RESOURCE, _REMOVED = (tag(number, WireType.LENGTH) for number in (1, 2, 6))
 _TYPE_URL, _NONCE = (tag(number, WireType.LENGTH) for number in (4, 5))
 _RESOURCE_VERSION, _RESOURCE_ANY, _RESOURCE_NAME = _VERSION, _RESOURCE, tag(3, WireType.LENGTH)
-_ANY_TYPE_URLS = {
-    type_url: tag(1, WireType.LENGTH) + delimit(type_url.encode()) for type_url in TypeUrl
+_ANY_HEADS = {
+    type_url: tag(1, WireType.LENGTH) + delimit(type_url.encode()) + tag(2, WireType.LENGTH)
+    for type_url in TypeUrl
 }
-_ANY_VALUE = tag(2, WireType.LENGTH)
 
 
 def delta_response(
@@ -198,19 +198,18 @@ def sotw_response(type_url: str, nonce: str, version: str, resources: Iterable[R
 
 def _versioned(resource: Resource) -> tuple[bytes, bytes, bytes, bytes]:
     """An element of DeltaDiscoveryResponse.resources: its bytes, with the body not yet copied."""
+    body, name, version = resource.body, resource.key.name.encode(), resource.version.encode()
     any_head = _any_head(resource)
-    head = (
-        _RESOURCE_NAME
-        + delimit(resource.key.name.encode())
-        + _RESOURCE_VERSION
-        + delimit(resource.version.encode())
-        + _RESOURCE_ANY
-        + varint(len(any_head) + len(resource.body))
-        + any_head
+    head = b"".join(
+        (
+            *(_RESOURCE_NAME, varint(len(name)), name),
+            *(_RESOURCE_VERSION, varint(len(version)), version),
+            *(_RESOURCE_ANY, varint(len(any_head) + len(body)), any_head),
+        )
     )
-    return _RESOURCE, varint(len(head) + len(resource.body)), head, resource.body
+    return _RESOURCE, varint(len(head) + len(body)), head, body
 
 
 def _any_head(resource: Resource) -> bytes:
     """All of a ``google.protobuf.Any`` but the body at its end."""
-    return _ANY_TYPE_URLS[resource.key.type_url] + _ANY_VALUE + varint(len(resource.body))
+    return _ANY_HEADS[resource.key.type_url] + varint(len(resource.body))

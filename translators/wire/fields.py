@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from translators.wire.scalar import WireType
 
 _FIXED_SIZES = {WireType.FIXED64: 8, WireType.FIXED32: 4}
+_VARINT, _LENGTH = int(WireType.VARINT), int(WireType.LENGTH)
+_WIRE_TYPES = {int(each): each for each in WireType}
 
 
 class MalformedRequest(ValueError):
@@ -12,6 +14,8 @@ class MalformedRequest(ValueError):
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    if at < len(data) and data[at] < 0x80:
+        return data[at], at + 1
     value = shift = 0
     while shift < 64:
         if at >= len(data):
@@ -37,11 +41,11 @@ def read_fields(data: bytes) -> Iterator[tuple[int, WireType, int, bytes]]:
         number, wire_type = tag >> 3, tag & 7
         if number == 0:
             raise MalformedRequest("field number 0")
-        if wire_type == WireType.VARINT:
+        if wire_type == _VARINT:
             value, at = _read_varint(data, at)
             yield number, WireType.VARINT, value, b""
             continue
-        if wire_type == WireType.LENGTH:
+        if wire_type == _LENGTH:
             size, at = _read_varint(data, at)
         elif wire_type in _FIXED_SIZES:
             size = _FIXED_SIZES[WireType(wire_type)]
@@ -49,7 +53,7 @@ def read_fields(data: bytes) -> Iterator[tuple[int, WireType, int, bytes]]:
             raise MalformedRequest(f"wire type {wire_type}")
         if size > end - at:
             raise MalformedRequest("the message ends inside a field")
-        yield number, WireType(wire_type), 0, data[at : at + size]
+        yield number, _WIRE_TYPES[wire_type], 0, data[at : at + size]
         at += size
 
 

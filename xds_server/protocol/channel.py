@@ -53,12 +53,14 @@ class Flight:
 
 @dataclass(slots=True)
 class Channel:
-    """The state of one type. ``dirty`` names are to be looked at, all others need nothing.
+    """The state of one type.
 
-    ``asked`` are the names that must be answered even if nothing changed; the value is a version
-    that the client reported, which needs no answer while it is current. ``gone`` are names whose
-    removal is to be sent, ``blocked`` those that wait for others, ``alone`` those that were in a
-    refused response and are to be sent by themselves, until a version of them is accepted.
+    ``dirty`` names are to be looked at, those of an outstanding response once it is answered; all
+    others need nothing. ``asked`` are the names that must be answered even if nothing changed; the
+    value is a version that the client reported, which needs no answer while it is current. ``gone``
+    are names whose removal is to be sent, ``blocked`` those that wait for others, ``alone`` those
+    that were in a refused response and are to be sent by themselves, until a version of them is
+    accepted.
     """
 
     type_url: TypeUrl
@@ -121,10 +123,20 @@ class Channel:
             del self.asked[name]
         return name in self.asked
 
+    def holds_any(self, name: str) -> bool:
+        """Whether the client is known to hold some version of this."""
+        holding = self.holdings.get(name)
+        return holding is not None and holding.known
+
     def settled(self) -> bool:
         """Whether the client has all that it may have of this type, removals aside."""
         arriving = any(flight.fresh for flight in self.flights.values())
         return not (self.dirty or self.blocked or arriving)
+
+    def ready(self) -> list[str]:
+        """The names to look at now."""
+        flying = self.flying
+        return [name for name in self.dirty if name not in flying] if flying else list(self.dirty)
 
     def occupied(self) -> bool:
         """Whether a response has no answer yet, suspects aside."""
@@ -145,12 +157,13 @@ class Channel:
         self.owes_answer = False
 
     def land(self, nonce: str) -> Flight | None:
-        """The response that this nonce answers, which is then no longer outstanding."""
+        """The response that this nonce answers, which is then no longer outstanding.
+
+        What changed meanwhile is dirty still.
+        """
         flight = self.flights.pop(nonce, None)
         if flight is not None:
-            for name in flight.names():
-                self.flying.discard(name)
-                self.touch(name)
+            self.flying.difference_update(flight.names())
         return flight
 
     def accept(self, resource: Resource) -> None:
@@ -168,6 +181,7 @@ class Channel:
         holding = self.holdings.get(resource.key.name)
         if holding is not None:
             holding.version, holding.doubtful = None, True
+        self.touch(resource.key.name)
 
     def refuse(self, resource: Resource, message: str, *, by_itself: bool) -> None:
         """Note that the client refused this resource, ``by_itself`` or among others.
@@ -179,6 +193,7 @@ class Channel:
         refusal = self.refusals.setdefault(name, Refusal())
         refusal.versions.add(resource.version)
         refusal.message = message
+        self.touch(name)
         holding = self.holdings.get(name)
         if holding is None:
             return

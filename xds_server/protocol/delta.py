@@ -78,7 +78,9 @@ class DeltaSession(Session):
         if channel.occupied():
             return batch
         room = None if channel.type_url in ROOT_TYPES else _BATCH_BYTES
-        for name in [name for name in channel.dirty if name not in channel.alone]:
+        for name in channel.ready():
+            if name in channel.alone:
+                continue
             resource = self._due(channel, name, snapshot)
             if resource is not None and room is not None:
                 room -= len(resource.body)
@@ -92,11 +94,12 @@ class DeltaSession(Session):
     def _suspect(self, channel: Channel, snapshot: Snapshot) -> list[Resource]:
         if not channel.alone:
             return []
-        for name in [name for name in channel.dirty if name in channel.alone]:
-            del channel.dirty[name]
-            resource = self._due(channel, name, snapshot)
-            if resource is not None:
-                return [resource]
+        for name in channel.ready():
+            if name in channel.alone:
+                del channel.dirty[name]
+                resource = self._due(channel, name, snapshot)
+                if resource is not None:
+                    return [resource]
         return []
 
     def _tells_absence(self, channel: Channel, name: str) -> bool:

@@ -20,6 +20,10 @@ _NAMED_BY = {
     TypeUrl.ENDPOINT: TypeUrl.CLUSTER,
 }
 
+# These are held at the wanted version, everything else at any: what routes say of an extension's
+# content makes sense to its newest version alone.
+_HELD_AS_WANTED = frozenset({TypeUrl.LISTENER, TypeUrl.EXTENSION})
+
 
 class Requirements:
     """Holds resources back until what they require is there, and finds them again when it is."""
@@ -69,8 +73,10 @@ class Requirements:
         self, key: ResourceKey, required: ResourceKey, snapshot: Snapshot
     ) -> ResourceKey | TypeUrl | None:
         """Why ``key`` has to wait for ``required``: for that key, for a type to settle, or not."""
-        wanted = snapshot.get(required)
         channel = self._channels[required.type_url]
+        if required.type_url not in _HELD_AS_WANTED and channel.holds_any(required.name):
+            return None
+        wanted = snapshot.get(required)
         if wanted is None or not channel.subscription.requested or channel.refuses(wanted):
             return None
         if not _may_wait(key, required):
@@ -102,16 +108,11 @@ def _may_wait(key: ResourceKey, required: ResourceKey) -> bool:
 
 
 def _holds(channel: Channel, wanted: Resource) -> bool:
-    """Listeners and extensions are held at the wanted version, everything else at any.
-
-    What routes say of an extension's content makes sense to its newest version alone.
-    """
-    holding = channel.holdings.get(wanted.key.name)
-    if holding is None:
-        return False
-    if channel.type_url in (TypeUrl.LISTENER, TypeUrl.EXTENSION):
-        return holding.version == wanted.version
-    return holding.known
+    name = wanted.key.name
+    if channel.type_url not in _HELD_AS_WANTED:
+        return channel.holds_any(name)
+    holding = channel.holdings.get(name)
+    return holding is not None and holding.version == wanted.version
 
 
 def _leads_to(start: ResourceKey, goal: ResourceKey, snapshot: Snapshot) -> bool:

@@ -104,7 +104,7 @@ class Session(ABC):
         for names in lists:
             if len(names) > self._limits.names_per_request:
                 raise ProtocolViolation("INVALID_ARGUMENT", "too many names in a request")
-            if any(len(name.encode()) > self._limits.name_length for name in names):
+            if any(_size(name) > self._limits.name_length for name in names):
                 raise ProtocolViolation("INVALID_ARGUMENT", "a resource name is too long")
 
     def _check_stream(self) -> None:
@@ -213,7 +213,7 @@ class Session(ABC):
         """The resource to send under this name now; takes note of what is gone or has to wait."""
         channel.gone.pop(name, None)
         channel.blocked.pop(name, None)
-        if name in channel.flying or not channel.subscription.covers(name):
+        if not channel.subscription.covers(name):
             return None
         resource = snapshot.of_type(channel.type_url).get(name)
         if resource is None:
@@ -261,3 +261,7 @@ class Session(ABC):
     def _next_nonce(self) -> str:
         self._responses += 1
         return str(self._responses)
+
+
+def _size(name: str) -> int:
+    return len(name) if name.isascii() else len(name.encode())

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from translators.compiler import Compiler
 from translators.edition import Edition
@@ -124,8 +125,14 @@ class Publisher(Observer):
         if before is not None and before.own == own:
             resources = before.resources
         else:
-            resources = tuple(resource(node) for node in own)
+            resources = (_shared(own[0]), resource(own[1]), _shared(own[2]))
         return _Published(edition, own, resources, edition.snapshot.updated(resources))
+
+
+@lru_cache(maxsize=1024)
+def _shared(node: ConnectTerminate | TrustBundle) -> Resource:
+    """What many waypoints have alike is rendered once; private keys are kept nowhere."""
+    return resource(node)
 
 
 def _differences(before: _Published, after: _Published) -> frozenset[ResourceKey]:

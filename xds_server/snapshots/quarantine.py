@@ -6,6 +6,7 @@ content is known to work, and a changed content heals by itself.
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from translators.ir.origin import Origin
 from translators.wire.resource import Resource, ResourceKey, TypeUrl
@@ -25,8 +26,7 @@ class Rejection:
     origins: tuple[Origin, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """A resource as the Envoys of a waypoint see it.
 
     A listener carries the address that it binds, so what works on one ``bind`` is no good for
@@ -57,10 +57,11 @@ class Quarantine:
         known = self._accepted.get(slot)
         if known is None or known.version != wanted.version:
             self._accepted[slot] = resource
-        versions = self._rejected.get(slot, OrderedDict())
-        versions.pop(resource.version, None)
-        if not versions:
-            self._rejected.pop(slot, None)
+        versions = self._rejected.get(slot)
+        if versions is not None:
+            versions.pop(resource.version, None)
+            if not versions:
+                del self._rejected[slot]
 
     def reject(self, slot: Slot, resource: Resource, message: str) -> bool:
         """An Envoy refused ``resource``. False if the content is not to blame, so nothing changes.
