@@ -22,10 +22,11 @@ microseconds:
   nothing, and so see both the validator's opinion and the same bytes.
 - Module-level constants are built outside any block, hence slowly, at import. Build them in a
   function that is called from a translation.
+- Where a message is only built to be encoded, ``encoding()`` (``part``) makes even less of it.
 """
 
 from abc import ABCMeta
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import Field
@@ -37,7 +38,9 @@ from pydantic.dataclasses import rebuild_dataclass
 
 from translators.wire.schema import dataclass_fields
 
-_sparse: ContextVar[bool] = ContextVar("sparse construction", default=False)
+_Make = Callable[[type[Message], dict[str, Any]], Any]
+
+_make: ContextVar[_Make | None] = ContextVar("what calling a message class does", default=None)
 _insisting: ContextVar[bool] = ContextVar("validation whatever is asked for", default=False)
 _adopted: set[type[Message]] = set()
 
@@ -45,29 +48,54 @@ _adopted: set[type[Message]] = set()
 @contextmanager
 def unvalidated() -> Iterator[None]:
     """Within the block, calling a message class with keyword arguments makes a sparse instance."""
+    with making(_sparse_instance):
+        yield
+
+
+@contextmanager
+def making(make: _Make) -> Iterator[None]:
+    """Within the block, calling a message class with keyword arguments gives what ``make`` does.
+
+    It is given the class and the arguments. Where a test insists on validation nothing changes.
+    """
     if not _insisting.get():
         _adopt_new_classes()
-    token = _sparse.set(not _insisting.get())
+    token = _make.set(None if _insisting.get() else make)
     try:
         yield
     finally:
-        _sparse.reset(token)
+        _make.reset(token)
 
 
 @contextmanager
 def validated() -> Iterator[None]:
     """Within the block, every message is validated, whatever the code that builds it asks for."""
-    sparse, insisting = _sparse.set(False), _insisting.set(True)
+    make, insisting = _make.set(None), _insisting.set(True)
     try:
         yield
     finally:
-        _sparse.reset(sparse)
+        _make.reset(make)
         _insisting.reset(insisting)
 
 
-def is_unvalidated() -> bool:
-    """Whether calling a message class makes a sparse instance now."""
-    return _sparse.get()
+def is_making(make: _Make) -> bool:
+    """Whether calling a message class gives what ``make`` does now."""
+    return _make.get() is make
+
+
+def unknown_fields(message_class: type[Message], given: Iterable[str]) -> TypeError:
+    """The error for arguments that are no fields of a class."""
+    known = {field.name for field in dataclass_fields(message_class)}
+    names = ", ".join(name for name in given if name not in known)
+    return TypeError(f"{message_class.__name__} has no field {names}")
+
+
+def _sparse_instance(message_class: type[Message], given: dict[str, Any]) -> Message:
+    if not given.keys() <= message_class.__dataclass_fields__.keys():  # type: ignore[attr-defined]
+        raise unknown_fields(message_class, given)
+    message = object.__new__(message_class)
+    message.__dict__ = given
+    return message
 
 
 class _Constructor(ABCMeta):
@@ -77,14 +105,10 @@ class _Constructor(ABCMeta):
     """
 
     def __call__(cls, *arguments: Any, **given: Any) -> Any:
-        if arguments or not _sparse.get():
+        make = _make.get()
+        if arguments or make is None:
             return super().__call__(*arguments, **given)
-        known: Mapping[str, Any] = cls.__dataclass_fields__  # type: ignore[attr-defined]
-        if not given.keys() <= known.keys():
-            raise TypeError(f"{cls.__name__} has no field {', '.join(given.keys() - known)}")
-        message: Any = object.__new__(cls)  # type: ignore[arg-type]
-        message.__dict__ = given
-        return message
+        return make(cls, given)  # type: ignore[arg-type]
 
 
 def _adopt_new_classes() -> None:

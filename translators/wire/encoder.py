@@ -7,14 +7,54 @@ metadata that the generated classes carry; what it learns about a class it keeps
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from betterproto2 import PACKED_TYPES, TYPE_MESSAGE, FieldMetadata, Message
 
+from translators.wire.construction import making, unknown_fields
 from translators.wire.scalar import PAYLOADS, Payload, WireType, delimit, tag
 from translators.wire.schema import member_class, proto_fields
-from translators.wire.sharing import shared_parts
+
+
+class Part(bytes):
+    """An encoded message, in a place where a message of ``message_class`` is asked for."""
+
+    __slots__ = ()
+
+    message_class: ClassVar[type[Message]]
+
+    def __bool__(self) -> bool:
+        """Always: an empty message is present too."""
+        return True
+
+
+def encoding() -> AbstractContextManager[None]:
+    """Within the block, calling a message class with keyword arguments encodes at once.
+
+    What the call gives has no fields that could be read or set: all it can be is a field of the
+    next message, and in the end an argument of ``encode``. Messages that were built outside may
+    be parts of it too.
+    """
+    return making(encoded)
+
+
+def encoded(message_class: type[Message], values: dict[str, Any]) -> Part:
+    """A message with these fields, encoded. Raises as ``encode`` does."""
+    layouts = _LAYOUTS[message_class]
+    return layouts.part_class(_join(layouts, message_class, values))
+
+
+def class_of(message: Message) -> type[Message]:
+    """The class of a message, be it encoded already."""
+    known: type[Message] = getattr(type(message), "message_class", type(message))
+    return known
+
+
+def part_class_of(message_class: type[Message]) -> type[Part]:
+    """What calling a message class gives while ``encoding()``."""
+    return _LAYOUTS[message_class].part_class
 
 
 def encode(message: Message) -> bytes:
@@ -24,14 +64,17 @@ def encode(message: Message) -> bytes:
     its field can't hold, and ``ValueError`` if two members of a oneof are set: each is an error
     of the caller, not of the input.
     """
-    return _join(_LAYOUTS[type(message)], message)
+    if isinstance(message, bytes):
+        return bytes(message)
+    return _join(_LAYOUTS[type(message)], type(message), message.__dict__)
 
 
-def _join(layouts: "_ClassLayouts", message: Message) -> bytes:
-    values = message.__dict__
+def _join(
+    layouts: "_ClassLayouts", message_class: type[Message], values: Mapping[str, Any]
+) -> bytes:
     steps, contested = layouts[tuple(values)]
     for members in contested:
-        _expect_one_member(message, members)
+        _expect_one_member(message_class, values, members)
     parts = []
     for name, implicit, write in steps:
         value = values[name]
@@ -71,6 +114,11 @@ class _ClassLayouts(dict[tuple[str, ...], _Layout]):
 
     def __init__(self, message_class: type[Message]) -> None:
         super().__init__()
+        self.part_class: type[Part] = type(
+            f"Encoded{message_class.__name__}",
+            (Part,),
+            {"__slots__": (), "message_class": message_class},
+        )
         self._class = message_class
         self._fields = proto_fields(message_class)
         self._steps: dict[str, _Step] = {}
@@ -84,6 +132,8 @@ class _ClassLayouts(dict[tuple[str, ...], _Layout]):
         steps = [self._step(name) for name in known]
         if self._unknown.name in names:
             steps.append(self._unknown)
+        if len(steps) < len(names):
+            raise unknown_fields(self._class, names)
         groups: dict[str, list[str]] = {}
         for name in known:
             if group := self._fields[name].group:
@@ -110,10 +160,12 @@ class _Layouts(dict[type[Message], _ClassLayouts]):
 _LAYOUTS = _Layouts()
 
 
-def _expect_one_member(message: Message, members: Sequence[str]) -> None:
-    present = [name for name in members if message.__dict__[name] is not None]
+def _expect_one_member(
+    message_class: type[Message], values: Mapping[str, Any], members: Sequence[str]
+) -> None:
+    present = [name for name in members if values[name] is not None]
     if len(present) > 1:
-        raise ValueError(f"{type(message).__name__} has {' and '.join(present)} of one oneof")
+        raise ValueError(f"{message_class.__name__} has {' and '.join(present)} of one oneof")
 
 
 def _writer(message_class: type[Message], name: str, field: FieldMetadata) -> Payload:
@@ -170,19 +222,17 @@ def _message_writer(message_class: type[Message], name: str, number: int) -> Pay
     prefix = tag(number, WireType.LENGTH)
     expected = member_class(message_class, name)
     layouts = _LAYOUTS[expected]
+    expected_part = layouts.part_class
 
     def write(value: Message) -> bytes:
-        if type(value) is not expected:
+        found: type[Any] = type(value)
+        if found is expected_part:
+            return prefix + delimit(bytes(value))
+        if found is not expected:
             raise TypeError(
-                f"{message_class.__name__}.{name} takes {expected.__name__}, "
-                f"not {type(value).__name__}"
+                f"{message_class.__name__}.{name} takes {expected.__name__}, not {found.__name__}"
             )
-        part = shared_parts.get(id(value))
-        if part is None:
-            return prefix + delimit(_join(layouts, value))
-        if not part.delimited:
-            part.delimited = delimit(_join(layouts, value))
-        return prefix + part.delimited
+        return prefix + delimit(_join(layouts, expected, value.__dict__))
 
     return write
 

@@ -9,6 +9,7 @@ from envoy_data_plane.envoy.config.route.v3 import DirectResponseAction as Envoy
 from envoy_data_plane.envoy.config.route.v3 import (
     RedirectAction,
     RedirectActionRedirectResponseCode,
+    RetryPolicy,
     RouteAction,
     RouteActionClusterNotFoundResponseCode,
     RouteActionRequestMirrorPolicy,
@@ -26,6 +27,7 @@ from translators.ir.route import (
     WeightedBackend,
 )
 from translators.ir.route import RouteAction as Action
+from translators.wire import template
 from translators.xds.header import header_changes
 from translators.xds.names import UNKNOWN_SERVICE
 from translators.xds.retry import retry_policy
@@ -89,16 +91,28 @@ def _forward(action: Forward) -> ActionField:
     backends = _live(action.backends)
     if all(backend.cluster is None for backend in backends):
         return _answer(action.invalid_status)
-    edit = substitution(action.path_rewrite)
+    edit, timeout = substitution(action.path_rewrite), action.timeout_ms or 0
+    destination = _destination(backends, action.invalid_status)
+    plain = edit is None and not action.host_rewrite and not action.mirrors
+    if plain and "cluster" in destination:
+        return ActionField(route=_sending(destination["cluster"], retry_policy(action), timeout))
     return ActionField(
         route=RouteAction(
-            **_destination(backends, action.invalid_status),
-            timeout=timedelta(milliseconds=action.timeout_ms or 0),
+            **destination,
+            timeout=timedelta(milliseconds=timeout),
             retry_policy=retry_policy(action),
             host_rewrite_literal=action.host_rewrite or None,
             regex_rewrite=edit.message() if edit else None,
             request_mirror_policies=[_mirror(mirror) for mirror in action.mirrors],
         )
+    )
+
+
+@template
+def _sending(cluster: str, retry: RetryPolicy | None, timeout_ms: int) -> RouteAction:
+    """To one cluster, and nothing is changed on the way."""
+    return RouteAction(
+        cluster=cluster, timeout=timedelta(milliseconds=timeout_ms), retry_policy=retry
     )
 
 

@@ -44,4 +44,6 @@ def _refuse_host() -> Route:
 
 def _refuse(name: str, match: RouteMatch) -> Route:
     body = DataSource(inline_string=name.replace("-", " ") + "\n")
-    return Route(name=name, match=match, direct_response=DirectResponseAction(400, body))
+    return Route(
+        name=name, match=match, direct_response=DirectResponseAction(status=400, body=body)
+    )

@@ -21,6 +21,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     Http2ProtocolOptions,
     HttpProtocolOptions,
     KeepaliveSettings,
+    Metadata,
 )
 from envoy_data_plane.envoy.config.endpoint.v3 import (
     ClusterLoadAssignment,
@@ -50,7 +51,7 @@ from translators.ir.cluster import (
     UpstreamProtocol,
 )
 from translators.ir.endpoint import EndpointSet
-from translators.wire import pack, shared
+from translators.wire import pack, shared, template
 from translators.xds.address import internal_address, socket_address
 from translators.xds.config_source import ads
 from translators.xds.dynamic_dns import dynamic_cluster
@@ -76,17 +77,37 @@ _UNLIMITED = (1 << 32) - 1
 
 def service_cluster(node: ServiceCluster) -> Cluster:
     """One port of a service, its endpoints in tunnels or not, side by side."""
+    origins, stat = provenance(node.origins), stat_name(node.name)
+    if node.discovery is Discovery.EDS:
+        return _found_by_eds(node.name, stat, origins, node.protocol)
+    return _service(node.name, stat, origins, node.protocol, _discovery(node))
+
+
+@template
+def _found_by_eds(
+    name: str, stat: str, origins: Metadata | None, protocol: UpstreamProtocol
+) -> Cluster:
+    return _service(name, stat, origins, protocol, _eds(name))
+
+
+def _service(
+    name: str,
+    stat: str,
+    origins: Metadata | None,
+    protocol: UpstreamProtocol,
+    discovery: "_DiscoveryFields",
+) -> Cluster:
     return Cluster(
-        name=node.name,
-        alt_stat_name=stat_name(node.name),
-        **_discovery(node),
+        name=name,
+        alt_stat_name=stat,
+        **discovery,
         connect_timeout=_CONNECT_TIMEOUT,
         circuit_breakers=_no_limits(),
         # An endpoint that is not healthy gets nothing, even if few others are left.
         common_lb_config=ClusterCommonLbConfig(healthy_panic_threshold=Percent(value=0.0)),
-        typed_extension_protocol_options=_protocol(node.protocol),
+        typed_extension_protocol_options=_protocol(protocol),
         transport_socket=internal_upstream((ORIGINAL_DST_METADATA, HBONE_METADATA)),
-        metadata=provenance(node.origins),
+        metadata=origins,
     )
 
 
@@ -184,13 +205,7 @@ class _DiscoveryFields(TypedDict, total=False):
 def _discovery(node: ServiceCluster) -> _DiscoveryFields:
     match node.discovery:
         case Discovery.EDS:
-            return _DiscoveryFields(
-                type=ClusterDiscoveryType.EDS,
-                lb_policy=ClusterLbPolicy.LEAST_REQUEST,
-                eds_cluster_config=ClusterEdsClusterConfig(
-                    eds_config=ads(), service_name=node.name
-                ),
-            )
+            return _eds(node.name)
         case Discovery.STRICT_DNS:
             return _by_dns(_resolved(node), one_endpoint=False)
         case Discovery.LOGICAL_DNS:
@@ -211,6 +226,14 @@ def _discovery(node: ServiceCluster) -> _DiscoveryFields:
             )
         case _:
             assert_never(node.discovery)
+
+
+def _eds(name: str) -> _DiscoveryFields:
+    return _DiscoveryFields(
+        type=ClusterDiscoveryType.EDS,
+        lb_policy=ClusterLbPolicy.LEAST_REQUEST,
+        eds_cluster_config=ClusterEdsClusterConfig(eds_config=ads(), service_name=name),
+    )
 
 
 def _resolved(node: ServiceCluster) -> ClusterLoadAssignment:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 from translators.ir.authorization import (
+    OPEN,
     AllOf,
     AnyOf,
     Authorization,
@@ -28,6 +29,8 @@ from translators.xds.names import SERVER_NAME_HEADER
 
 def on_connect(authorization: Authorization, authorities: Sequence[str]) -> Authorization:
     """The same rules, as they are to be asked of a CONNECT to one of these ``address:port``."""
+    if authorization == OPEN:
+        return OPEN
 
     def of_authority(fact: Predicate) -> Predicate:
         match fact:

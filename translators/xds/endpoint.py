@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
 
-from envoy_data_plane.envoy.config.core.v3 import HealthStatus, Metadata
+from envoy_data_plane.envoy.config.core.v3 import HealthStatus
 from envoy_data_plane.envoy.config.core.v3 import Locality as EnvoyLocality
 from envoy_data_plane.envoy.config.endpoint.v3 import (
     ClusterLoadAssignment,
@@ -14,7 +14,7 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
 from envoy_data_plane.envoy.config.endpoint.v3 import Endpoint as EnvoyEndpoint
 
 from translators.ir.endpoint import Endpoint, EndpointSet, Health, Locality
-from translators.wire import shared
+from translators.wire import template
 from translators.xds.address import internal_address, join_address, socket_address
 from translators.xds.metadata import filter_metadata
 from translators.xds.names import CONNECT_ORIGINATE, HBONE_METADATA, ORIGINAL_DST_METADATA
@@ -58,24 +58,31 @@ def _locality(locality: Locality) -> EnvoyLocality | None:
     return EnvoyLocality(region=locality.region, zone=locality.zone, sub_zone=locality.subzone)
 
 
-@shared
 def _endpoint(endpoint: Endpoint) -> LbEndpoint:
-    target = join_address(endpoint.address, endpoint.port)
-    address = (
-        # The id keeps endpoints apart that share the listener.
-        internal_address(CONNECT_ORIGINATE, endpoint_id=target)
-        if endpoint.tunnel
-        else socket_address(endpoint.address, endpoint.port)
-    )
+    health, weight = _HEALTH[endpoint.health], max(1, endpoint.weight)
+    if endpoint.tunnel:
+        target = join_address(endpoint.address, endpoint.port)
+        return _tunnelled(target, endpoint.identity, health, weight)
+    return _direct(endpoint.address, endpoint.port, health, weight)
+
+
+@template
+def _direct(address: str, port: int, health: HealthStatus, weight: int) -> LbEndpoint:
     return LbEndpoint(
-        endpoint=EnvoyEndpoint(address=address),
-        health_status=_HEALTH[endpoint.health],
-        metadata=_tunnel_metadata(endpoint, target) if endpoint.tunnel else None,
-        load_balancing_weight=max(1, endpoint.weight),
+        endpoint=EnvoyEndpoint(address=socket_address(address, port)),
+        health_status=health,
+        load_balancing_weight=weight,
     )
 
 
-def _tunnel_metadata(endpoint: Endpoint, target: str) -> Metadata:
+@template
+def _tunnelled(target: str, identity: str, health: HealthStatus, weight: int) -> LbEndpoint:
     """Where the tunnel leads, and who must answer there."""
-    identity = {HBONE_METADATA: {"san": endpoint.identity}} if endpoint.identity else {}
-    return filter_metadata({ORIGINAL_DST_METADATA: {"local": target}} | identity)
+    expected = {HBONE_METADATA: {"san": identity}} if identity else {}
+    return LbEndpoint(
+        # The id keeps endpoints apart that share the listener.
+        endpoint=EnvoyEndpoint(address=internal_address(CONNECT_ORIGINATE, endpoint_id=target)),
+        health_status=health,
+        metadata=filter_metadata({ORIGINAL_DST_METADATA: {"local": target}} | expected),
+        load_balancing_weight=weight,
+    )

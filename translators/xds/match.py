@@ -12,10 +12,12 @@ from envoy_data_plane.envoy.config.route.v3 import RouteMatch as EnvoyMatch
 from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
 
 from translators.ir.route import PathKind, PathMatch, RouteMatch, ValueMatch
+from translators.wire import template
 from translators.xds.peer import peer_in_namespaces
 from translators.xds.text import escaped, exact, regex
 
 # What Envoy accepts as path_separated_prefix; it refuses a whole table for one that it does not.
+_ALL = RouteMatch()
 _SEPARABLE = re.compile("[^?#]+[^?#/]")
 
 
@@ -30,12 +32,15 @@ class PathCondition(TypedDict, total=False):
 
 def route_match(match: RouteMatch) -> EnvoyMatch:
     """All conditions of a route (Gateway API HTTPRouteMatch)."""
+    path = _path(match.path)
+    if match == RouteMatch(match.path) and "path_separated_prefix" in path:
+        return _below(path["path_separated_prefix"])
     headers = [_header(header) for header in match.headers]
     if match.method:
         headers.append(HeaderMatcher(name=":method", string_match=exact(match.method)))
     namespaces = match.peer_namespaces
     return EnvoyMatch(
-        **_path(match.path),
+        **path,
         headers=headers,
         query_parameters=[
             QueryParameterMatcher(name=parameter.name, string_match=_value(parameter))
@@ -46,9 +51,14 @@ def route_match(match: RouteMatch) -> EnvoyMatch:
     )
 
 
+@template
+def _below(segments: str) -> EnvoyMatch:
+    return EnvoyMatch(path_separated_prefix=segments)
+
+
 def takes_all(match: RouteMatch) -> bool:
     """Whether the route leaves no request to the routes behind it."""
-    return match == RouteMatch()
+    return match == _ALL
 
 
 def _path(path: PathMatch) -> PathCondition:

@@ -6,6 +6,7 @@ from envoy_data_plane.envoy.config.core.v3 import Metadata
 from envoy_data_plane.google.protobuf import ListValue, Struct, Value
 
 from translators.ir.origin import Origin
+from translators.wire import template
 
 _API_PATHS = {
     "AuthorizationPolicy": "security.istio.io/v1",
@@ -31,9 +32,19 @@ def route_provenance(origin: Origin | None) -> Metadata | None:
     """Where a route comes from: our ``waypost.origin``, and ``istio.config`` for Istio's tools."""
     if origin is None:
         return None
-    waypost = {"waypost": {"origin": str(origin)}}
-    path = _config_path(origin)
-    return filter_metadata({"istio": {"config": path}} | waypost if path else waypost)
+    api = _API_PATHS.get(origin.kind)
+    if api is None:
+        return filter_metadata({"waypost": {"origin": str(origin)}})
+    return _provenance_for_istio(
+        f"/apis/{api}/namespaces/{origin.namespace}/{origin.kind.lower()}/{origin.name}",
+        str(origin),
+    )
+
+
+@template
+def _provenance_for_istio(path: str, origin: str) -> Metadata:
+    """Istio writes an object as the path of its API, with the kind in lower case."""
+    return filter_metadata({"istio": {"config": path}, "waypost": {"origin": origin}})
 
 
 def provenance(origins: Iterable[Origin]) -> Metadata | None:
@@ -43,11 +54,3 @@ def provenance(origins: Iterable[Origin]) -> Metadata | None:
         return None
     origins_value = Value(list_value=ListValue(values=texts))
     return Metadata(filter_metadata={"waypost": Struct(fields={"origins": origins_value})})
-
-
-def _config_path(origin: Origin) -> str:
-    """How Istio writes an object: the path of its API, with the kind in lower case."""
-    api = _API_PATHS.get(origin.kind)
-    if api is None:
-        return ""
-    return f"/apis/{api}/namespaces/{origin.namespace}/{origin.kind.lower()}/{origin.name}"

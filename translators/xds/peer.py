@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from envoy_data_plane.envoy.type.matcher.v3 import AddressMatcher, FilterStateMatcher, StringMatcher
 
 from translators.ir.authorization import PeerIs, PrincipalIs, TextKind, TextMatch
+from translators.wire import template
 from translators.xds.address import cidr
 from translators.xds.names import PEER_PRINCIPAL, REMOTE_ADDRESS
 from translators.xds.text import SPIFFE, escaped, exact, pattern, regex, text_matcher
@@ -40,6 +41,7 @@ def source_in(range_: str) -> FilterStateMatcher:
     )
 
 
+@template
 def _principal(text: StringMatcher) -> FilterStateMatcher:
     return FilterStateMatcher(key=PEER_PRINCIPAL, string_match=text)
 

@@ -24,7 +24,7 @@ from translators.ir.listener import (
 from translators.ir.route import RouteTable
 from translators.ir.secret import Certificate, TrustBundle
 from translators.ir.tls import TlsDispatcher, TlsInspector, TlsTable
-from translators.wire import Resource, ResourceKey, TypeUrl, finish, unvalidated
+from translators.wire import Resource, ResourceKey, TypeUrl, encoding, finish, unvalidated
 from translators.xds.cluster import (
     external_cluster,
     internal_cluster,
@@ -73,7 +73,9 @@ def resource(node: Node) -> Resource:
     Raises ValueError as ``render`` does.
     """
     key = key_of(node)
-    return finish(key.type_url, key.name, render(node), _requires(node), _origins(node))
+    with encoding():
+        message = _message(node)
+    return finish(key.type_url, key.name, message, _requires(node), _origins(node))
 
 
 def key_of(node: Node) -> ResourceKey:  # noqa: C901 (a closed union)

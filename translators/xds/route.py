@@ -2,10 +2,18 @@
 
 from collections.abc import Iterator
 
-from envoy_data_plane.envoy.config.route.v3 import Decorator, RouteConfiguration, VirtualHost
+from envoy_data_plane.envoy.config.core.v3 import Metadata
+from envoy_data_plane.envoy.config.route.v3 import (
+    Decorator,
+    RouteAction,
+    RouteConfiguration,
+    VirtualHost,
+)
 from envoy_data_plane.envoy.config.route.v3 import Route as EnvoyRoute
+from envoy_data_plane.envoy.config.route.v3 import RouteMatch as EnvoyMatch
 
-from translators.ir.route import DirectResponse, Forward, Route, RouteMatch, RouteTable
+from translators.ir.route import NO_EDIT, DirectResponse, Forward, Route, RouteMatch, RouteTable
+from translators.wire import template
 from translators.xds.action import clusters_of, route_action
 from translators.xds.ambiguity import refuse_ambiguous
 from translators.xds.filters.cors import armed_cors
@@ -78,14 +86,34 @@ def _complete(routes: tuple[Route, ...]) -> Iterator[Route]:
 
 
 def _route(table: RouteTable, route: Route) -> EnvoyRoute:
+    action, armed = route_action(route.action), per_filter_config(_armed(route))
+    match, origin = route_match(route.match), route_provenance(route.origin)
+    operation = f"{table.host}:{table.port}/{route.name}"
+    plain = not armed and route.request_headers == NO_EDIT == route.response_headers
+    if plain and "route" in action:
+        return _forwarding(route.name, match, action["route"], operation, origin)
     return EnvoyRoute(
         name=route.name,
-        match=route_match(route.match),
-        **route_action(route.action),
+        match=match,
+        **action,
         **header_changes(route.request_headers, route.response_headers),
-        typed_per_filter_config=per_filter_config(_armed(route)),
-        decorator=Decorator(operation=f"{table.host}:{table.port}/{route.name}"),
-        metadata=route_provenance(route.origin),
+        typed_per_filter_config=armed,
+        decorator=Decorator(operation=operation),
+        metadata=origin,
+    )
+
+
+@template
+def _forwarding(
+    name: str, match: EnvoyMatch, action: RouteAction, operation: str, origin: Metadata | None
+) -> EnvoyRoute:
+    """A route that does nothing besides, as most do."""
+    return EnvoyRoute(
+        name=name,
+        match=match,
+        route=action,
+        decorator=Decorator(operation=operation),
+        metadata=origin,
     )
 
 

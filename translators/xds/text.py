@@ -4,17 +4,20 @@ import re2
 from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
 
 from translators.ir.authorization import TextKind, TextMatch
+from translators.wire import template
 
 SPIFFE = "spiffe://"
 
 _ANYTHING = "(?s:.)"  # a claim may hold line breaks
 
 
+@template
 def exact(value: str) -> StringMatcher:
     """The text and nothing else."""
     return StringMatcher(exact=value)
 
 
+@template
 def regex(pattern: str) -> StringMatcher:
     """A pattern (RE2) that must match the whole text."""
     return StringMatcher(safe_regex=RegexMatcher(regex=pattern))
@@ -32,15 +35,25 @@ def text_matcher(text: TextMatch, before: str = "") -> StringMatcher:
     """
     match text.kind:
         case TextKind.EXACT:
-            return StringMatcher(exact=before + text.value, ignore_case=text.ignore_case)
+            return _equal(before + text.value, text.ignore_case)
         case TextKind.PREFIX if before or text.value:
-            return StringMatcher(prefix=before + text.value, ignore_case=text.ignore_case)
+            return _begun_with(before + text.value, text.ignore_case)
         case TextKind.SUFFIX if text.value and not before:
             return StringMatcher(suffix=text.value, ignore_case=text.ignore_case)
         case TextKind.PREFIX | TextKind.SUFFIX | TextKind.PRESENT:
             return regex(escaped(before) + pattern(text, anything=_ANYTHING))
         case TextKind.TEMPLATE:
             raise ValueError(f"{text} can only be asked of a path")
+
+
+@template
+def _equal(value: str, ignore_case: bool) -> StringMatcher:
+    return StringMatcher(exact=value, ignore_case=ignore_case)
+
+
+@template
+def _begun_with(value: str, ignore_case: bool) -> StringMatcher:
+    return StringMatcher(prefix=value, ignore_case=ignore_case)
 
 
 def pattern(text: TextMatch, anything: str) -> str:

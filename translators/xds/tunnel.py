@@ -15,22 +15,28 @@ from envoy_data_plane.envoy.config.route.v3 import (
 )
 
 from translators.ir.listener import ConnectionRule, Share
+from translators.wire import shared, template
 from translators.xds.metadata import route_provenance
 from translators.xds.names import UNKNOWN_SERVICE
 from translators.xds.peer import peer_in_namespaces
 
-_TUNNEL = RouteActionUpgradeConfig(
-    upgrade_type="CONNECT", connect_config=RouteActionUpgradeConfigConnectConfig()
-)
 _REFUSED = (Share(None),)
 
 
+@template
 def tunnel_to(name: str, cluster: str) -> Route:
     """Every CONNECT goes to one cluster."""
     return Route(
         name=name,
         match=RouteMatch(connect_matcher=RouteMatchConnectMatcher()),
-        route=RouteAction(cluster=cluster, timeout=timedelta(0), upgrade_configs=[_TUNNEL]),
+        route=RouteAction(cluster=cluster, timeout=timedelta(0), upgrade_configs=[_tunnel()]),
+    )
+
+
+@shared
+def _tunnel() -> RouteActionUpgradeConfig:
+    return RouteActionUpgradeConfig(
+        upgrade_type="CONNECT", connect_config=RouteActionUpgradeConfigConnectConfig()
     )
 
 
@@ -46,7 +52,7 @@ def tunnel_by(rule: ConnectionRule, choices: list[WeightedClusterClusterWeight])
         route=RouteAction(
             weighted_clusters=WeightedCluster(clusters=choices),
             timeout=timedelta(0),
-            upgrade_configs=[_TUNNEL],
+            upgrade_configs=[_tunnel()],
         ),
         metadata=route_provenance(rule.origin),
     )
