@@ -166,14 +166,18 @@ class Compiler:
         return (one for one in self.status_steps(changed_at, refusals) if one is not None)
 
     def status_steps(
-        self, changed_at: ChangedAt, refusals: Iterable[Refusal] = ()
+        self,
+        changed_at: ChangedAt,
+        refusals: Iterable[Refusal] = (),
+        verdicts: Iterable[Condition] = (),
     ) -> Iterator[ObjectStatus | None]:
         """``statuses``, with a None after each little work that gave none.
 
+        The ``verdicts`` of others count as what proxies refused does.
         If the world changes in between, some may be of before that and some of after it.
         """
         reader = Reader(self._world)
-        refused = list(gateway_api.refusal_conditions(reader, refusals))
+        refused = [*gateway_api.refusal_conditions(reader, refusals), *verdicts]
         taken = {_place(condition) for condition in refused}
         told: dict[ObjectKey, set[Condition]] = {key: set() for key, _, _ in taken}
         for group in self._said():

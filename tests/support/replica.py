@@ -1,4 +1,7 @@
-"""A replica of the control plane on a cluster, in the test's event loop; it writes status."""
+"""A replica of the control plane on a cluster, in the test's event loop.
+
+It writes status, and deploys waypoints if it is told how.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,6 +15,9 @@ import aiohttp
 from tests.support.controlplane import eventually, settings
 from tests.support.following import IMPATIENT
 from tests.support.kubeapi import KubeApi
+from translators.deployment import DeploymentSettings
+from translators.ir.waypoint import Mesh
+from xds_server.deployment import Deployer, managed_source
 from xds_server.identity.authority import Authority
 from xds_server.serving.server import Addresses, Server
 from xds_server.sources.kubernetes import KubernetesSource
@@ -29,6 +35,7 @@ class Replica:
     server: Server
     writer: StatusWriter
     addresses: Addresses
+    deployer: Deployer | None
     running: "asyncio.Task[None]"
 
     @property
@@ -38,6 +45,19 @@ class Replica:
     async def settled(self) -> None:
         """Wait until everything that is to be said has been written."""
         await eventually(lambda: self.leads and self._is_quiet(), "quiet")
+
+    async def deployed(self) -> None:
+        """Wait until everything that is to be there is there."""
+        await eventually(lambda: self.leads and self._has_deployed(), "deployed")
+
+    def _has_deployed(self) -> bool:
+        deployer = self.deployer
+        return (
+            deployer is not None
+            and not deployer._changed.is_set()
+            and deployer._look_at > 0
+            and not len(deployer._backlog)
+        )
 
     def _is_quiet(self) -> bool:
         said = {each.subject.key for each in self.server._statuses() if each}
@@ -61,20 +81,31 @@ class Replica:
 
 @asynccontextmanager
 async def replica(
-    api: KubeApi, folder: Path, authority: Authority, name: str = "a", terms: Terms = QUICK
+    api: KubeApi,
+    folder: Path,
+    authority: Authority,
+    name: str = "a",
+    terms: Terms = QUICK,
+    deploys: DeploymentSettings | None = None,
+    xds_port: int = 0,
 ) -> AsyncIterator[Replica]:
     """A replica that has started; ``name`` is its identity."""
     login = choose_login(api.write_kubeconfig(folder / f"kubeconfig-{name}"))
     objects = Objects(Transport(login))
     writer = StatusWriter(objects, Leader(objects, "default", "waypost-status", name, terms))
     source = KubernetesSource(login, patience=IMPATIENT)
-    server = Server(settings(folder / name), source, authority, writer)
+    deployer = None
+    if deploys is not None:
+        managed = managed_source(login, IMPATIENT)
+        deployer = Deployer(objects, writer.leader, managed, Mesh(), deploys)
+    given = settings(folder / name, xds_port)
+    server = Server(given, source, authority, writer, deployer)
     started: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
     running = asyncio.create_task(server.run(started.set_result))
     try:
         async with asyncio.timeout(15):
             await asyncio.wait({running, started}, return_when=asyncio.FIRST_COMPLETED)
-        yield Replica(server, writer, started.result(), running)
+        yield Replica(server, writer, started.result(), deployer, running)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

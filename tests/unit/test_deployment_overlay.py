@@ -90,7 +90,7 @@ def test_changes_neither_of_the_two():
         ("deployment", "metadata: {name: other}", "metadata.name"),
         ("deployment", "metadata: {namespace: other}", "metadata.namespace"),
         ("deployment", "metadata: {labels: {gateway.istio.io/managed: me}}", "metadata.labels"),
-        ("deployment", "metadata: {ownerReferences: []}", "metadata.ownerReferences"),
+        ("deployment", "metadata: {ownerReferences: [{uid: x}]}", "metadata.ownerReferences"),
         ("deployment", "spec: {selector: {matchLabels: {a: b}}}", "spec.selector"),
         ("deployment", "spec: {template: {metadata: {labels: null}}}", "spec.template.metadata"),
         ("service", "spec: {selector: {app: mine}}", "spec.selector"),

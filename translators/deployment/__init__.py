@@ -6,20 +6,25 @@
 
 from translators.deployment.objects import (
     CONFIG_MAP,
+    CONFIG_MAPS,
     DEFAULTS_FOR_CLASS,
     KINDS,
     OWNER,
     deployed,
+    gateway_class,
     owner_uid,
     roots,
 )
 from translators.deployment.parameters import NO_OVERLAYS, InvalidParameters, Overlays, overlays
-from translators.deployment.settings import DeploymentSettings
+from translators.deployment.pod import prepare
+from translators.deployment.settings import DEFAULT_IMAGE, DeploymentSettings
 from translators.deployment.waypoints import deployable
 
 __all__ = [
     "CONFIG_MAP",
+    "CONFIG_MAPS",
     "DEFAULTS_FOR_CLASS",
+    "DEFAULT_IMAGE",
     "KINDS",
     "NO_OVERLAYS",
     "OWNER",
@@ -28,7 +33,9 @@ __all__ = [
     "Overlays",
     "deployable",
     "deployed",
+    "gateway_class",
     "overlays",
     "owner_uid",
+    "prepare",
     "roots",
 ]

@@ -14,6 +14,7 @@ from translators.deployment.pod import (
     pod_spec,
 )
 from translators.deployment.settings import DeploymentSettings
+from translators.gateway_api.binding import CONTROLLER, WAYPOINT_CLASS
 from translators.gateway_api.labels import MANAGED
 from translators.ir.waypoint import Mesh
 from translators.resources.gateway import GATEWAY_GROUP, Gateway
@@ -72,6 +73,8 @@ KINDS = (
 )
 """In the order in which they are applied."""
 
+CONFIG_MAPS = KindOf("", "v1", "ConfigMap", "configmaps", "")
+
 
 def deployed(
     mesh: Mesh, settings: DeploymentSettings, gateway: Gateway, overlays: Overlays
@@ -113,6 +116,19 @@ def roots(namespace: str, gateways: Iterable[Gateway], pem: str) -> Manifest:
             "ownerReferences": owners,
         },
         "data": {ROOTS_FILE: pem},
+    }
+
+
+def gateway_class() -> Manifest:
+    """The class of waypoints."""
+    return {
+        "apiVersion": f"{GATEWAY_GROUP}/v1",
+        "kind": "GatewayClass",
+        "metadata": {"name": WAYPOINT_CLASS},
+        "spec": {
+            "controllerName": CONTROLLER,
+            "description": "The class of waypoint proxies of a mesh in ambient mode",
+        },
     }
 
 

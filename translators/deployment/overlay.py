@@ -12,6 +12,7 @@ _KEYS = {
     "hostAliases": ("ip",),
     "imagePullSecrets": ("name",),
     "initContainers": ("name",),
+    "ownerReferences": ("uid",),
     "ports": ("containerPort", "port"),  # of containers, of Services
     "secrets": ("name",),
     "topologySpreadConstraints": ("topologyKey",),
@@ -74,12 +75,18 @@ def _entries(
     return list(merged.values())
 
 
-def _key(name: str, entry: dict[str, Any]) -> tuple[object, object]:
-    for key in _KEYS[name]:
-        if key in entry:
-            value = entry[key]
-            if isinstance(value, dict | list):
-                break
+def _key(name: str, entry: dict[str, Any]) -> object:
+    key = entry_key(name, entry)
+    if key is None:
+        raise InvalidParameters(f"an entry of {name} has no {' or '.join(_KEYS[name])}")
+    return key
+
+
+def entry_key(name: str, entry: object) -> object:
+    """What tells an entry of the list ``name`` from the others; None if nothing does."""
+    for key in _KEYS.get(name, ()):
+        value = entry.get(key) if isinstance(entry, dict) else None
+        if isinstance(entry, dict) and isinstance(value, str | int):
             # Ports of one number may differ in their protocol.
             return value, entry.get("protocol", "TCP") if name == "ports" else None
-    raise InvalidParameters(f"an entry of {name} has no {' or '.join(_KEYS[name])}")
+    return None

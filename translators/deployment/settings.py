@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+DEFAULT_IMAGE = "docker.io/envoyproxy/envoy:distroless-v1.40.0"
+
 
 @dataclass(frozen=True, slots=True)
 class DeploymentSettings:
@@ -13,7 +15,7 @@ class DeploymentSettings:
     """
 
     xds: str
-    image: str = "docker.io/envoyproxy/envoy:distroless-v1.40.0"
+    image: str = DEFAULT_IMAGE
     revision: str = "default"
     concurrency: int = 2
     drain_s: int = 20

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xds_server.cli.deployment_options import Deployment, deployment_options
 from xds_server.cli.options import mesh_options
 
 if TYPE_CHECKING:
+    from translators.deployment import DeploymentSettings
     from translators.ir.waypoint import Mesh
+    from xds_server.deployment import Deployer
     from xds_server.serving.server import Addresses
     from xds_server.sources.kubernetes.login import Login
     from xds_server.sources.source import Source
@@ -43,6 +46,15 @@ _STATE = Path("~/.local/state/waypost/ca").expanduser()
     show_default=True,
     help="With --kubernetes: write to the objects what became of them.",
 )
+@click.option(
+    "--deploy/--no-deploy",
+    "deploys",
+    default=True,
+    show_default=True,
+    envvar="WAYPOST_DEPLOY",
+    help="With --kubernetes and --status: run Envoys for the Gateways of waypoints.",
+)
+@deployment_options
 @click.option(
     "--namespace",
     envvar="WAYPOST_NAMESPACE",
@@ -79,6 +91,8 @@ def serve(
     kubeconfig: Path | None,
     context: str | None,
     writes_status: bool,
+    deploys: bool,
+    deployment: Deployment,
     namespace: str | None,
     ca_dir: Path,
     xds_address: str,
@@ -103,14 +117,18 @@ def serve(
         check_plaintext_address(xds_address)
         settings = server.Settings(ca_dir, xds_address, admin_address, mesh)
         status: StatusWriter | None = None
+        deployer: Deployer | None = None
         if manifests is not None:
             source = _folder(manifests)
         else:
             login = _login(kubeconfig, context)
             source = _cluster(login)
+            home = namespace or _own_namespace(mesh.root_namespace)
             if writes_status:
-                status = _status(login, namespace or _own_namespace(mesh.root_namespace))
-        asyncio.run(server.serve(settings, source, _announce, status))
+                status = _status(login, home)
+            if status is not None and deploys:
+                deployer = _deployer(login, status, mesh, deployment.settings(home))
+        asyncio.run(server.serve(settings, source, _announce, status, deployer))
     except InsecureAddress as problem:
         raise click.UsageError(str(problem)) from None
     except (AuthorityError, SourceError, OSError, RuntimeError) as problem:
@@ -145,6 +163,14 @@ def _status(login: "Login", namespace: str) -> "StatusWriter":
     objects = Objects(Transport(login))
     identity = f"{socket.gethostname()}_{uuid.uuid4()}"
     return StatusWriter(objects, Leader(objects, namespace, _LEASE, identity))
+
+
+def _deployer(
+    login: "Login", status: "StatusWriter", mesh: "Mesh", settings: "DeploymentSettings"
+) -> "Deployer":
+    from xds_server.deployment import Deployer, managed_source
+
+    return Deployer(status.objects, status.leader, managed_source(login), mesh, settings)
 
 
 def _own_namespace(otherwise: str) -> str:

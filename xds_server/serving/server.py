@@ -14,14 +14,18 @@ from aiohttp import web
 
 from translators.compiler import Compiler
 from translators.gateway_api import Refusal
+from translators.gateway_api.binding import WAYPOINT_CLASS
 from translators.ir.secret import Certificate, TrustBundle
 from translators.ir.waypoint import Mesh, WaypointName
+from translators.resources.gateway import GatewayClass
+from translators.resources.metadata import ObjectKey
 from translators.status import ObjectStatus
 from translators.wire import Snapshot
 from translators.world import Change
 from translators.xds.names import ROOTS, SVID
 from xds_server.admin import AdminSite, Metrics, Readings, Reporting
 from xds_server.ads import AdsServer, AdsService
+from xds_server.deployment import Deployer, Wishes
 from xds_server.identity.authority import Authority
 from xds_server.identity.authority_store import open_authority
 from xds_server.identity.peer import LoopbackAuthenticator, split_address
@@ -35,6 +39,8 @@ from xds_server.sources.source import Source, SourceError, SourceProblem
 from xds_server.status import StatusWriter
 
 _log = structlog.get_logger(__name__)
+
+_CLASS = ObjectKey(GatewayClass.kind, "", WAYPOINT_CLASS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +64,9 @@ class Addresses:
 class Server(Observer):
     """A control plane for the waypoints of one source of objects.
 
-    ``status`` writes to the cluster what is to be said about its objects; None where there is no
-    cluster, or nothing is to be written.
+    ``status`` writes to the cluster what is to be said about its objects, and ``deployer`` puts
+    waypoints there, as the leader that ``status`` makes of it; None where there is no cluster, or
+    nothing is to be written.
     """
 
     def __init__(
@@ -68,7 +75,9 @@ class Server(Observer):
         source: Source,
         authority: Authority,
         status: StatusWriter | None = None,
+        deployer: Deployer | None = None,
     ) -> None:
+        self._deployer = deployer
         self._settings = settings
         self._authority = authority
         self._compiler = Compiler(settings.mesh)
@@ -108,6 +117,8 @@ class Server(Observer):
                     await ads.start()
                     if self._status is not None:
                         tasks.create_task(self._status.run(self._statuses))
+                    if self._deployer is not None:
+                        tasks.create_task(self._deployer.run(self._wishes, self._wake_status))
                     started(Addresses(_with_port(self._settings.xds_address, port), admin))
             finally:
                 await ads.stop()
@@ -139,11 +150,16 @@ class Server(Observer):
         said = self._compiler.revision
         self._publisher.apply(changes)
         self._report_problems()
-        if self._status is not None and self._compiler.revision != said:
-            self._status.wake()
+        if self._compiler.revision != said:
+            self._wake_status()
+            if self._deployer is not None:
+                self._deployer.wake()
 
     def rejections_changed(self, waypoint: WaypointName) -> None:
         """What the waypoint's Envoys refuse is another: its users are told."""
+        self._wake_status()
+
+    def _wake_status(self) -> None:
         if self._status is not None:
             self._status.wake()
 
@@ -187,7 +203,13 @@ class Server(Observer):
         ]
 
     def _statuses(self) -> Iterable[ObjectStatus | None]:
-        return self._compiler.status_steps(lambda _condition: "", self._refusals())
+        verdicts = self._deployer.conditions() if self._deployer else ()
+        return self._compiler.status_steps(lambda _condition: "", self._refusals(), verdicts)
+
+    def _wishes(self, revision: str) -> Wishes:
+        gateways = self._compiler.deployable(revision)
+        roots = self._authority.trust_bundle().decode()
+        return Wishes(gateways, self._compiler.has(_CLASS), roots)
 
     def _problems(self) -> list[Mapping[str, Any]]:
         """What is wrong: with objects and the way to them, with proxies, with writing status."""
@@ -201,7 +223,8 @@ class Server(Observer):
             for refusal in self._refusals()
         ]
         unwritten = self._status.problems() if self._status else []
-        return [*found, *refused, *({"problem": one} for one in unwritten)]
+        undeployed = self._deployer.problems() if self._deployer else []
+        return [*found, *refused, *({"problem": one} for one in (*unwritten, *undeployed))]
 
     def _readings(self) -> Readings:
         return Readings(
@@ -227,6 +250,7 @@ async def serve(
     source: Source,
     started: Callable[[Addresses], None],
     status: StatusWriter | None = None,
+    deployer: Deployer | None = None,
 ) -> None:
     """Run a server until SIGTERM or SIGINT.
 
@@ -234,7 +258,9 @@ async def serve(
     address can't, and SourceError if the source can't be used at all.
     """
     authority = open_authority(settings.ca_dir, _now())
-    server = asyncio.ensure_future(Server(settings, source, authority, status).run(started))
+    server = asyncio.ensure_future(
+        Server(settings, source, authority, status, deployer).run(started)
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.cancel)

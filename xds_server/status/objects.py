@@ -54,13 +54,16 @@ class Objects:
         query = {"fieldManager": manager, "force": "true"}
         return await self._call("PATCH", path, query, Body(manifest, APPLY))
 
-    async def delete(self, path: str) -> None:
-        """Remove an object, and what it owns."""
-        await self._call("DELETE", path, {}, None)
+    async def delete(self, path: str, uid: str = "") -> None:
+        """Remove an object, and what it owns; only the one with that ``uid`` if one is given."""
+        body = Body({"preconditions": {"uid": uid}}) if uid else None
+        await self._call("DELETE", path, {}, body)
 
-    async def all(self, path: str) -> AsyncIterator[Manifest]:
-        """The objects of a collection, page by page."""
-        query = {"limit": _PAGE}
+    async def all(
+        self, path: str, which: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Manifest]:
+        """The objects of a collection that the selectors mean, page by page."""
+        query = {"limit": _PAGE, **(which or {})}
         while True:
             page = await self.get(path, query)
             for item in page.get("items") or ():

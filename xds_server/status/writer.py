@@ -56,7 +56,7 @@ class StatusWriter:
     """
 
     def __init__(self, objects: Objects, leader: Leader) -> None:
-        self._objects = objects
+        self.objects = objects
         self.leader = leader
         self._changed = asyncio.Event()
         self._backlog = Backlog()
@@ -96,7 +96,7 @@ class StatusWriter:
                 tasks.create_task(self.leader.run(), name="leader")
                 tasks.create_task(self._write(statuses), name="status")
         finally:
-            await self._objects.close()
+            await self.objects.close()
 
     async def _write(self, statuses: Statuses) -> None:
         while True:
@@ -120,7 +120,7 @@ class StatusWriter:
         asked_for = error.retry_after if isinstance(error, Refused) else 0.0
         pause = backoff.delay(self._failures, random.random(), asked_for)  # noqa: S311
         if isinstance(error, TransportError):
-            await self._objects.transport.recovery(pause)
+            await self.objects.transport.recovery(pause)
         else:
             await asyncio.sleep(pause)
 
@@ -221,7 +221,7 @@ class StatusWriter:
         for version in resource.versions:
             self._versions[resource.kind] = version
             try:
-                async for live in self._objects.all(resource.path(version)):
+                async for live in self.objects.all(resource.path(version)):
                     yield live
             except Refused as refused:
                 if refused.code == 403:
@@ -261,10 +261,10 @@ class StatusWriter:
         digest = _digest(self._said.get(key))
         path = self._path(key)
         try:
-            live = await self._objects.get(path)
+            live = await self.objects.get(path)
             application = self._application(key, live)
             if application is not None:
-                await self._objects.apply(f"{path}/status", application, MANAGER)
+                await self.objects.apply(f"{path}/status", application, MANAGER)
                 self.writes += 1
         except Refused as refused:
             if refused.code != 404:

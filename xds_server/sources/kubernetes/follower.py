@@ -10,6 +10,7 @@ from typing import assert_never
 import msgspec
 import structlog
 
+from translators.resources import parse
 from translators.world import Change
 from xds_server.sources.kubernetes.backoff import Pace
 from xds_server.sources.kubernetes.decoding import (
@@ -43,7 +44,7 @@ from xds_server.sources.kubernetes.reflector import (
     followed,
     start,
 )
-from xds_server.sources.kubernetes.replica import Replica
+from xds_server.sources.kubernetes.replica import Read, Replica
 from xds_server.sources.kubernetes.transport import (
     Response,
     SilenceError,
@@ -96,6 +97,7 @@ class Follower:
         patience: Patience,
         sink: Sink,
         ready: Callable[[], None],
+        meaning: Read = parse,
     ) -> None:
         self.resource = resource
         self._transport = transport
@@ -104,7 +106,7 @@ class Follower:
         self._sink = sink
         self._ready = ready
         self._is_ready = False
-        self._replica = Replica(resource)
+        self._replica = Replica(resource, meaning)
         self._state = start(resource.versions).state
         self._heard_at: float | None = None
         # Of the request under way:

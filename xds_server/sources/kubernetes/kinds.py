@@ -29,12 +29,16 @@ _FIELD_SELECTORS = {"pods": "status.phase!=Failed,status.phase!=Succeeded"}
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A kind of objects in the API; ``versions`` are those that can be read, best first."""
+    """A kind of objects in the API; ``versions`` are those that can be read, best first.
+
+    ``label_selector`` tells which of them are meant; empty for all.
+    """
 
     group: str
     kind: str
     plural: str
     versions: tuple[str, ...]
+    label_selector: str = ""
 
     @property
     def name(self) -> str:

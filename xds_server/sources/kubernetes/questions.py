@@ -9,7 +9,11 @@ from xds_server.sources.kubernetes.reflector import PagedList, Request, Streamed
 
 def query_of(resource: Resource, request: Request, seconds: int) -> Mapping[str, str]:
     """The query of a request. A watch is to last so many seconds, and asks for bookmarks."""
-    query = {"fieldSelector": resource.field_selector} if resource.field_selector else {}
+    selectors = {
+        "fieldSelector": resource.field_selector,
+        "labelSelector": resource.label_selector,
+    }
+    query = {name: value for name, value in selectors.items() if value}
     watch = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
     match request:
         case PagedList(token=token, limit=limit):

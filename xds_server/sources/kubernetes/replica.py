@@ -1,10 +1,11 @@
 """What is known of the objects of one kind, and what an answer of the server changes in it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import msgspec
 
-from translators.resources import Problem, parse
+from translators.resources import Parsed, Problem, parse
 from translators.resources.metadata import KubernetesObject, ObjectKey
 from translators.world import Change
 from xds_server.sources.kubernetes.decoding import Meta, Unreadable, read_manifest, read_meta
@@ -12,6 +13,9 @@ from xds_server.sources.kubernetes.kinds import Resource
 from xds_server.sources.source import SourceProblem
 
 OBJECT_BYTES = 4 * 1024 * 1024  # as JSON; a cluster stores no more than 1.5 MiB, more compactly
+
+Read = Callable[[dict[str, Any]], Parsed]
+"""What a manifest means."""
 
 _Name = tuple[str, str]  # namespace and name
 
@@ -31,8 +35,9 @@ class Replica:
     good version stays, unless that was another object of the same name (another ``uid``).
     """
 
-    def __init__(self, resource: Resource) -> None:
+    def __init__(self, resource: Resource, meaning: Read = parse) -> None:
         self._resource = resource
+        self._meaning = meaning
         self._known: dict[_Name, _Known] = {}
         self._missing: set[_Name] = set()
         self._has_lost = False
@@ -127,7 +132,7 @@ class Replica:
             return None, [_whole(str(error))]
         manifest["apiVersion"] = self._resource.api_version(version)  # lists leave both out
         manifest["kind"] = self._resource.kind
-        parsed = parse(manifest)
+        parsed = self._meaning(manifest)
         return parsed.value, parsed.problems
 
     def _key(self, name: _Name) -> ObjectKey:

@@ -5,11 +5,13 @@ import gc
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from translators.resources import parse
 from translators.world import Change
 from xds_server.sources.kubernetes.backoff import Pace
 from xds_server.sources.kubernetes.follower import Follower, Patience
 from xds_server.sources.kubernetes.kinds import RESOURCES, Resource
 from xds_server.sources.kubernetes.reflector import Health
+from xds_server.sources.kubernetes.replica import Read
 from xds_server.sources.kubernetes.transport import Transport
 from xds_server.sources.source import Sink, SourceProblem
 
@@ -21,7 +23,7 @@ _SETTLED = 500  # objects: so many that a look at all of them can't be noticed
 
 
 class KubernetesSource:
-    """Objects of a cluster: every kind that manifests can be read of, in all namespaces.
+    """Objects of a cluster, in all namespaces: by default every kind that manifests can be read of.
 
     A kind that the cluster does not have is reported, and followed once it is there. A kind that
     can't be followed any more keeps what was last seen of it, and holds up no other kind. Before
@@ -34,7 +36,9 @@ class KubernetesSource:
         login: "Login",
         resources: Sequence[Resource] = RESOURCES,
         patience: Patience = Patience(),  # noqa: B008  # frozen
+        meaning: Read = parse,
     ) -> None:
+        self._meaning = meaning
         self._transport = Transport(login)
         self._resources = resources
         self._patience = patience
@@ -61,6 +65,7 @@ class KubernetesSource:
             self._patience,
             loading.take,
             lambda: loading.end(resource.name),
+            self._meaning,
         )
 
     def problems(self) -> Sequence[SourceProblem]:

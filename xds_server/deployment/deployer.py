@@ -1,0 +1,284 @@
+"""Deploys waypoints, while this replica leads."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import groupby
+
+import structlog
+
+from translators.deployment import (
+    DeploymentSettings,
+    InvalidParameters,
+    Overlays,
+    deployed,
+    gateway_class,
+    prepare,
+    roots,
+)
+from translators.ir.condition import Condition
+from translators.ir.origin import Origin
+from translators.ir.waypoint import Mesh
+from translators.resources.gateway import Gateway, GatewayClass
+from translators.resources.metadata import ObjectKey
+from xds_server.deployment.live import Manifest, stamped
+from xds_server.deployment.parameters import AGAIN_S, Parameters
+from xds_server.deployment.shelf import Shelf
+from xds_server.deployment.workshop import HandsOff, Workshop
+from xds_server.sources.kubernetes import backoff
+from xds_server.sources.kubernetes.transport import TransportError
+from xds_server.sources.source import Source
+from xds_server.status import Leader, Objects
+from xds_server.status.backlog import Backlog, Bucket
+from xds_server.status.objects import Refused
+
+_log = structlog.get_logger(__name__)
+
+_GATHER_S = 0.2  # changes that come within this time are looked at together
+_CONFIRM_S = 1.0  # the lease is read again if that was longer ago
+_RATE = 10.0  # waypoints a second
+_BURST = 20
+_SLICE = 20  # waypoints that are looked at in one turn of the event loop
+
+_CLASSES = "/apis/gateway.networking.k8s.io/v1/gatewayclasses"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What is to be deployed now. ``roots`` (PEM) are what the control plane is known by."""
+
+    gateways: Sequence[Gateway]
+    has_class: bool
+    roots: str
+
+
+Ask = Callable[[str], Wishes]
+"""What is wanted of the waypoints of one revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Objects that belong together; ``owner`` is the uid of their Gateway, empty if of several."""
+
+    wanted: tuple[Manifest, ...]
+    owner: str = ""
+
+
+class Deployer:
+    """Keeps the objects of all waypoints as they should be.
+
+    A new leader compares what is there with what is wanted, and writes only what differs. What
+    can't be written holds up nothing else, and is tried again, ever more seldom.
+    """
+
+    def __init__(
+        self,
+        objects: Objects,
+        leader: Leader,
+        source: Source,
+        mesh: Mesh,
+        settings: DeploymentSettings,
+    ) -> None:
+        prepare(mesh, settings)  # now, while nobody waits for this thread
+        self._settings = settings
+        self._mesh = mesh
+        self._leader = leader
+        self._source = source
+        self._objects = objects
+        self._changed = asyncio.Event()
+        self._synced = asyncio.Event()
+        self._shelf = Shelf(self._changed.set)
+        self._workshop = Workshop(objects, self._shelf)
+        self._parameters = Parameters(objects, mesh.root_namespace)
+        self._backlog = Backlog()
+        self._bucket = Bucket(_RATE, _BURST)
+        self._jobs: dict[ObjectKey, _Job] = {}
+        self._made: dict[ObjectKey, tuple[Gateway, Overlays, _Job]] = {}
+        self._verdicts: dict[ObjectKey, Condition] = {}
+        self._problem = ""
+        self._failures = 0
+        self._confirmed_at = float("-inf")
+        self._look_at = float("-inf")
+        self._tell: Callable[[], None] = lambda: None
+
+    def wake(self) -> None:
+        """Something else may be wanted."""
+        self._changed.set()
+
+    @property
+    def writes(self) -> int:
+        """How many objects were applied, created and deleted so far."""
+        return self._workshop.writes
+
+    def problems(self) -> list[str]:
+        """What can't be deployed, and why."""
+        general = [f"waypoints can't be deployed: {self._problem}"] if self._problem else []
+        followed = [f"deployed objects: {each}" for each in self._source.problems()]
+        told = [
+            f"{verdict.origin}: {verdict.message}" for _, verdict in sorted(self._verdicts.items())
+        ]
+        return [*general, *followed, *told]
+
+    def conditions(self) -> list[Condition]:
+        """What is to be said about Gateways that are not deployed as they should be."""
+        return [each for key, each in self._verdicts.items() if key.kind == Gateway.kind]
+
+    async def run(self, wishes: Ask, tell: Callable[[], None]) -> None:
+        """Deploy until cancelled; ``tell`` is called when ``conditions`` are others.
+
+        Raises nothing: proxies are served whatever happens here.
+        """
+        self._tell = tell
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._source.run(self._shelf.take, self._synced.set))
+            tasks.create_task(self._deploy(wishes), name="deploy")
+
+    async def _deploy(self, wishes: Ask) -> None:
+        await self._synced.wait()
+        while True:
+            await self._leader.elected()
+            self._look_at = float("-inf")
+            try:
+                await self._lead(wishes)
+            except (Refused, TransportError) as error:
+                await self._pause(error)
+            except Exception as error:
+                # Users have their routes served, even if we can't deploy them more waypoints.
+                _log.exception("waypoints can't be deployed")
+                await self._pause(error)
+
+    async def _lead(self, wishes: Ask) -> None:
+        """Put right what differs; returns when this replica leads no more."""
+        while self._leader.leads:
+            now = time.monotonic()
+            if self._changed.is_set() or now >= self._look_at:
+                self._changed.clear()
+                await self._look(wishes(self._settings.revision))
+                self._look_at = now + AGAIN_S
+            elif (key := self._backlog.next(now)) is None:
+                await self._rest()
+            elif await self._is_confirmed():
+                await asyncio.sleep(self._bucket.take(time.monotonic()))
+                await self._try(key)
+
+    async def _rest(self) -> None:
+        """Wait for something to do, but not long enough to miss that another leads."""
+        until = min(self._backlog.next_due(), self._look_at) - time.monotonic()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, min(_CONFIRM_S, until))):
+                await self._changed.wait()
+                await asyncio.sleep(_GATHER_S)
+
+    async def _is_confirmed(self) -> bool:
+        """Whether this replica still leads, as of a moment ago. Raises ``Refused`` and others."""
+        now = time.monotonic()
+        if now - self._confirmed_at > _CONFIRM_S:
+            await self._leader.confirm()
+            self._confirmed_at = now
+        return self._leader.leads
+
+    async def _pause(self, error: Exception) -> None:
+        """Leave the API server alone: ever longer, and as long as it asks for."""
+        self._problem = str(error) or type(error).__name__
+        self._failures += 1
+        asked_for = error.retry_after if isinstance(error, Refused) else 0.0
+        pause = backoff.delay(self._failures, random.random(), asked_for)  # noqa: S311
+        if isinstance(error, TransportError):
+            await self._objects.transport.recovery(pause)
+        else:
+            await asyncio.sleep(pause)
+
+    async def _look(self, wishes: Wishes) -> None:
+        """Find what is not as it should be."""
+        await self._parameters.refresh(wishes.gateways)
+        self._problem, self._failures = "", 0
+        jobs = dict(self._class_jobs(wishes)) | dict(self._roots_jobs(wishes))
+        for number, gateway in enumerate(wishes.gateways):
+            if number % _SLICE == _SLICE - 1:
+                await asyncio.sleep(0)
+            try:
+                jobs[gateway.key] = self._job(gateway)
+            except InvalidParameters as error:
+                self._judge(gateway.key, "Accepted", "InvalidParameters", str(error))
+        for key in self._verdicts.keys() - jobs.keys() - {one.key for one in wishes.gateways}:
+            self._acquit(key)
+        for key in {key for key, job in self._jobs.items() if jobs.get(key) != job}:
+            self._backlog.remove(key)  # what failed was something else
+        self._jobs = jobs
+        self._made = {key: made for key, made in self._made.items() if key in jobs}
+        for key, job in jobs.items():
+            self._compare(key, job)
+
+    def _compare(self, key: ObjectKey, job: _Job) -> None:
+        if key.kind != GatewayClass.kind and self._workshop.is_right(job.wanted, job.owner):
+            self._backlog.remove(key)
+            self._acquit(key)
+        else:
+            self._backlog.add(key)
+
+    def _class_jobs(self, wishes: Wishes) -> Iterable[tuple[ObjectKey, _Job]]:
+        """The class is made if there is none; whose it is then is nothing to us."""
+        if not wishes.has_class:
+            made = gateway_class()
+            yield ObjectKey(GatewayClass.kind, "", made["metadata"]["name"]), _Job((made,))
+
+    def _roots_jobs(self, wishes: Wishes) -> Iterable[tuple[ObjectKey, _Job]]:
+        by_home = sorted(wishes.gateways, key=_home)
+        for namespace, gateways in groupby(by_home, key=_home):
+            wanted = stamped(roots(namespace, gateways, wishes.roots))
+            yield ObjectKey("Namespace", "", namespace), _Job((wanted,))
+
+    def _job(self, gateway: Gateway) -> _Job:
+        """The objects of a Gateway, made anew only if something is another."""
+        overlays = self._parameters.of(gateway)
+        known = self._made.get(gateway.key)
+        if known is not None and known[:2] == (gateway, overlays):
+            return known[2]
+        wanted = deployed(self._mesh, self._settings, gateway, overlays)
+        job = _Job(tuple(map(stamped, wanted)), gateway.meta.uid)
+        self._made[gateway.key] = gateway, overlays, job
+        return job
+
+    async def _try(self, key: ObjectKey) -> None:
+        """Put the objects of one job right, and note what came of it."""
+        job = self._jobs[key]
+        try:
+            if key.kind == GatewayClass.kind:
+                await self._workshop.create(_CLASSES, job.wanted[0])
+            else:
+                await self._workshop.put_right(job.wanted, job.owner)
+        except HandsOff as error:
+            self._put_off(key, "NotManaged", error)
+        except Refused as error:
+            self._put_off(key, "Refused", error)
+            if error.is_overloaded:
+                await self._pause(error)
+        except TransportError as error:
+            self._put_off(key, "Refused", error)
+            await self._pause(error)
+        else:
+            self._backlog.remove(key)
+            self._acquit(key)
+
+    def _put_off(self, key: ObjectKey, reason: str, error: Exception) -> None:
+        pause = backoff.delay(self._backlog.fail(key), random.random())  # noqa: S311
+        self._backlog.postpone(key, time.monotonic() + pause)
+        if not (isinstance(error, Refused) and error.code == 409):  # somebody else was faster
+            self._judge(key, "waypost.dev/Deployed", reason, str(error))
+
+    def _judge(self, key: ObjectKey, kind: str, reason: str, message: str) -> None:
+        verdict = Condition(Origin(*key), kind, False, reason, message)
+        if self._verdicts.get(key) != verdict:
+            self._verdicts[key] = verdict
+            self._tell()
+
+    def _acquit(self, key: ObjectKey) -> None:
+        if self._verdicts.pop(key, None) is not None:
+            self._tell()
+
+
+def _home(gateway: Gateway) -> str:
+    return gateway.meta.namespace
