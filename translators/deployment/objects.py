@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 from translators.deployment.overlay import merge
 from translators.deployment.parameters import InvalidParameters, Overlays
 from translators.deployment.pod import (
+    CONFIG_MAP,
     HBONE_PORT,
     READY_PORT,
+    ROOTS_FILE,
     Manifest,
     pod_annotations,
     pod_spec,
+    roots_files,
 )
 from translators.deployment.settings import DeploymentSettings
 from translators.gateway_api.binding import CONTROLLER, WAYPOINT_CLASS
@@ -24,11 +27,6 @@ OWNER = "istio.io-mesh-controller"
 
 DEFAULTS_FOR_CLASS = "gateway.istio.io/defaults-for-class"
 GATEWAY_NAME = f"{GATEWAY_GROUP}/gateway-name"
-CONFIG_MAP = "waypost-ca-root-cert"
-"""The ConfigMap with the roots that Envoys know their control plane by."""
-
-ROOTS_FILE = "root-cert.pem"
-
 _CLASS_NAME = f"{GATEWAY_GROUP}/gateway-class-name"
 _SERVICE_TYPE = "networking.istio.io/service-type"
 _SERVICE_TYPES = frozenset({"ClusterIP", "LoadBalancer", "NodePort"})
@@ -101,7 +99,9 @@ def deployed(
     return made
 
 
-def roots(namespace: str, gateways: Iterable[Gateway], pem: str) -> Manifest:
+def roots(
+    settings: DeploymentSettings, namespace: str, gateways: Iterable[Gateway], pem: str
+) -> Manifest:
     """The ConfigMap with the control plane's roots; it goes with the last of the Gateways."""
     owners = [_owner(each) for each in sorted(gateways, key=lambda one: one.key)]
     for each in owners:
@@ -115,7 +115,7 @@ def roots(namespace: str, gateways: Iterable[Gateway], pem: str) -> Manifest:
             "labels": {MANAGED: OWNER},
             "ownerReferences": owners,
         },
-        "data": {ROOTS_FILE: pem},
+        "data": {ROOTS_FILE: pem, **roots_files(settings)},
     }
 
 

@@ -1,13 +1,23 @@
 """The pod of a waypoint: stock Envoy, as little as it needs, and a way to end without harm."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from translators.deployment.settings import DeploymentSettings
-from translators.ir.bootstrap import METRICS_PATH, READY_PATH, Bootstrap, Farewell, node_id
+from translators.ir.bootstrap import (
+    METRICS_PATH,
+    READY_PATH,
+    Bootstrap,
+    Farewell,
+    SecureStream,
+    TokenFile,
+    node_id,
+)
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.gateway import Gateway
-from translators.xds.bootstrap import bootstrap
+from translators.xds.address import split_address
+from translators.xds.bootstrap import bootstrap, companions
 from translators.xds.farewell import farewell
 
 Manifest = dict[str, Any]
@@ -19,6 +29,15 @@ HBONE_PORT = 15008
 CONTAINER = "istio-proxy"
 """The container's name is Istio's, so that overlays written for Istio fit."""
 
+CONFIG_MAP = "waypost-ca-root-cert"
+"""The ConfigMap with the roots that Envoys know their control plane by."""
+
+ROOTS_FILE = "root-cert.pem"
+
+_XDS_FOLDER = "/etc/waypost/xds"
+_TOKEN_FOLDER = "/var/run/secrets/waypost"  # noqa: S105  # it is a folder
+_TOKEN = "xds-token"  # noqa: S105  # it is a file
+_TOKEN_S = 43_200  # seconds that a token is good for; the kubelet renews it before
 _ENVOY = "/usr/local/bin/envoy"
 _USER = 65532  # distroless images' "nonroot"
 _GRACE_S = 10  # beyond draining: to start the hook, and to end
@@ -43,6 +62,7 @@ def prepare(mesh: Mesh, settings: DeploymentSettings) -> None:
     """Make the texts that all pods share, which takes most of a second the first time."""
     _arguments(mesh.cluster_domain, settings)
     _farewell(settings.drain_s)
+    roots_files(settings)
 
 
 def pod_spec(mesh: Mesh, settings: DeploymentSettings, gateway: Gateway) -> Manifest:
@@ -53,6 +73,7 @@ def pod_spec(mesh: Mesh, settings: DeploymentSettings, gateway: Gateway) -> Mani
         "terminationGracePeriodSeconds": settings.drain_s + _GRACE_S,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [_container(mesh, settings, gateway)],
+        "volumes": [_roots_volume(), _token_volume(settings.audience)],
     }
 
 
@@ -90,7 +111,22 @@ def _container(mesh: Mesh, settings: DeploymentSettings, gateway: Gateway) -> Ma
         "lifecycle": {"preStop": {"exec": {"command": list(_farewell(settings.drain_s))}}},
         "resources": _RESOURCES,
         "securityContext": _CONTAINER_SECURITY,
+        "volumeMounts": [
+            {"name": "xds", "mountPath": _XDS_FOLDER, "readOnly": True},
+            {"name": "xds-token", "mountPath": _TOKEN_FOLDER, "readOnly": True},
+        ],
     }
+
+
+def _roots_volume() -> Manifest:
+    """How to know the control plane. The pod waits until it is there."""
+    return {"name": "xds", "configMap": {"name": CONFIG_MAP}}
+
+
+def _token_volume(audience: str) -> Manifest:
+    """What to show to the control plane, and to nobody else."""
+    token = {"path": _TOKEN, "audience": audience, "expirationSeconds": _TOKEN_S}
+    return {"name": "xds-token", "projected": {"sources": [{"serviceAccountToken": token}]}}
 
 
 @cache
@@ -107,6 +143,7 @@ def _arguments(cluster_domain: str, settings: DeploymentSettings) -> tuple[str, 
         settings.xds,
         ready=f"0.0.0.0:{READY_PORT}",
         metrics=f"0.0.0.0:{METRICS_PORT}",
+        secure=_stream(settings) if settings.audience else None,
     )
     return (
         *("--config-yaml", bootstrap(node).to_json()),
@@ -115,6 +152,22 @@ def _arguments(cluster_domain: str, settings: DeploymentSettings) -> tuple[str, 
         *("--log-level", "warning"),
         "--disable-hot-restart",
     )
+
+
+def _stream(settings: DeploymentSettings) -> SecureStream:
+    """How Envoys and their control plane know each other."""
+    return SecureStream(
+        server=split_address(settings.xds)[0],
+        roots=f"{_XDS_FOLDER}/{ROOTS_FILE}",
+        credential=TokenFile(f"{_TOKEN_FOLDER}/{_TOKEN}"),
+        folder=_XDS_FOLDER,
+    )
+
+
+@cache
+def roots_files(settings: DeploymentSettings) -> Mapping[str, str]:
+    """What goes with the roots: file names and contents."""
+    return companions(_stream(settings)) if settings.audience else {}
 
 
 @cache

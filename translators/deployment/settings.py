@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from translators.ir.bootstrap import TOKEN_AUDIENCE
+
 DEFAULT_IMAGE = "docker.io/envoyproxy/envoy:distroless-v1.40.0"
 
 
@@ -12,6 +14,7 @@ class DeploymentSettings:
     ``image`` is stock Envoy, ``xds`` the control plane's ``host:port`` as pods reach it.
     Gateways of another ``revision`` are left alone. ``concurrency`` is the number of worker
     threads, ``drain_s`` how many seconds a pod that is to end has for its open requests.
+    ``audience`` is whom the pods' tokens are for, empty where xDS is plaintext.
     """
 
     xds: str
@@ -19,3 +22,4 @@ class DeploymentSettings:
     revision: str = "default"
     concurrency: int = 2
     drain_s: int = 20
+    audience: str = TOKEN_AUDIENCE

@@ -228,7 +228,7 @@ class Deployer:
     def _roots_jobs(self, wishes: Wishes) -> Iterable[tuple[ObjectKey, _Job]]:
         by_home = sorted(wishes.gateways, key=_home)
         for namespace, gateways in groupby(by_home, key=_home):
-            wanted = stamped(roots(namespace, gateways, wishes.roots))
+            wanted = stamped(roots(self._settings, namespace, gateways, wishes.roots))
             yield ObjectKey("Namespace", "", namespace), _Job((wanted,))
 
     def _job(self, gateway: Gateway) -> _Job:
