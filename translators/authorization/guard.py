@@ -1,9 +1,9 @@
 """All policies of a destination put together."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
-from typing import NamedTuple
 
 from translators.authorization.custom import Provider, first_providers
 from translators.authorization.fields import Carrier, Scope
@@ -29,9 +29,9 @@ _DRY_RUN = "istio.io/dry-run"
 _NO_PROVIDERS: Mapping[str, Provider] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Guard:
-    """What protects one service port.
+    """What protects one service port, put together when it is asked for: few ports need all.
 
     ``http`` is decided on each request, ``tcp`` on connections that carry no HTTP, ``connect``
     on the CONNECT of a port whose protocol is not declared: only what needs no reading. Where some
@@ -41,14 +41,75 @@ class Guard:
     requests must show. ``upstreams`` are the clusters that all this leads to.
     """
 
-    http: Authorization = OPEN
-    tcp: Authorization = OPEN
-    connect: Authorization = OPEN
-    tls: Authorization | None = None
-    tls_connect: Authorization = OPEN
+    policies: "tuple[PortPolicy, ...]" = ()
+    providers: Mapping[str, Provider] = field(default_factory=dict)
     layered: Authorization = OPEN
     authentication: Authentication = ANYONE
     upstreams: tuple[Upstream, ...] = ()
+
+    @cached_property
+    def http(self) -> Authorization:
+        """Decided on each request."""
+        return _all(self.policies, Carrier.REQUESTS, self.providers)
+
+    @cached_property
+    def tcp(self) -> Authorization:
+        """Decided on connections that carry no HTTP."""
+        return _all(self.policies, Carrier.BYTES, self.providers)
+
+    @cached_property
+    def connect(self) -> Authorization:
+        """Decided on the CONNECT to a port whose protocol is not declared."""
+        return _undoubted(self.policies, {Carrier.REQUESTS, Carrier.HANDSHAKES})
+
+    @cached_property
+    def tls(self) -> Authorization | None:
+        """Decided on TLS handshakes, if some rule asks for their server name."""
+        if not any(Carrier.HANDSHAKES in one.needs for one in self.policies):
+            return None
+        return _all(self.policies, Carrier.HANDSHAKES, self.providers)
+
+    @cached_property
+    def tls_connect(self) -> Authorization:
+        """Decided on the CONNECT where ``tls`` is decided later."""
+        return OPEN if self.tls is None else _undoubted(self.policies, {Carrier.HANDSHAKES})
+
+
+@dataclass(frozen=True)
+class PortPolicy:
+    """A policy as it is read for one port."""
+
+    policy: AuthorizationPolicy
+    mesh: Mesh
+    port: int
+
+    @cached_property
+    def needs(self) -> frozenset[Carrier]:
+        """What must be read to decide all of its rules."""
+        return frozenset[Carrier]().union(*(one.needs for one in self._on_requests))
+
+    def rules(self, carrier: Carrier) -> list[AuthzRule]:
+        """The rules that can match, by what they are asked about.
+
+        Most that are about nothing but the peer are the same whatever carries them.
+        """
+        made = (
+            _rule(self.policy, index, self._meaning(index, known, carrier))
+            for index, known in enumerate(self._on_requests)
+        )
+        return [rule for rule in made if rule is not None]
+
+    def _meaning(self, index: int, on_requests: Meaning, carrier: Carrier) -> Meaning:
+        if carrier is Carrier.REQUESTS or not on_requests.needs:
+            return on_requests
+        return meaning_of(self.policy, index, self.mesh, self.port, carrier)
+
+    @cached_property
+    def _on_requests(self) -> list[Meaning]:
+        return [
+            meaning_of(self.policy, index, self.mesh, self.port, Carrier.REQUESTS)
+            for index in range(len(self.policy.rules))
+        ]
 
 
 @dataclass(slots=True)
@@ -77,14 +138,6 @@ class _Rules:
         )
 
 
-class _Read(NamedTuple):
-    """The rules of a policy by what they are asked about, and what they need to be decided."""
-
-    policy: AuthorizationPolicy
-    rules: Mapping[Carrier, list[AuthzRule]]
-    needs: Set[Carrier]
-
-
 def guard(
     policies: Iterable[AuthorizationPolicy],
     mesh: Mesh,
@@ -92,40 +145,33 @@ def guard(
     providers: Mapping[str, Provider] = _NO_PROVIDERS,
 ) -> Guard:
     """What these policies together mean for a service port; ``providers`` are those to be asked."""
-    read = [_read(policy, mesh, port) for policy in policies]
-    if not read:
-        return Guard()
-    made = Guard(
-        http=_all(read, Carrier.REQUESTS, providers),
-        tcp=_all(read, Carrier.BYTES, providers),
-        connect=_undoubted(read, {Carrier.REQUESTS, Carrier.HANDSHAKES}),
-    )
-    if not any(Carrier.HANDSHAKES in one.needs for one in read):
-        return made
-    tls = _all(read, Carrier.HANDSHAKES, providers)
-    return replace(made, tls=tls, tls_connect=_undoubted(read, {Carrier.HANDSHAKES}))
+    return Guard(tuple(PortPolicy(policy, mesh, port) for policy in policies), providers)
 
 
 def _all(
-    read: Iterable[_Read], carrier: Carrier, providers: Mapping[str, Provider]
+    read: Collection[PortPolicy], carrier: Carrier, providers: Mapping[str, Provider]
 ) -> Authorization:
+    if not read:
+        return OPEN
     rules = _Rules()
     for one in read:
-        _add(rules, one.policy, one.rules[carrier])
+        _add(rules, one.policy, one.rules(carrier))
     return rules.freeze(providers)
 
 
-def _undoubted(read: Iterable[_Read], later: Set[Carrier]) -> Authorization:
+def _undoubted(read: Collection[PortPolicy], later: Set[Carrier]) -> Authorization:
     """What can be decided on a CONNECT although something of ``later`` will still be read.
 
     Whoever may be asked for consent is asked then.
     """
+    if not read:
+        return OPEN
     rules, allowed_later = _Rules(), False
     for one in read:
         waits = not later.isdisjoint(one.needs)
         allowed_later |= waits and one.policy.action == "ALLOW"
         if one.policy.action != "CUSTOM" and not waits:
-            _add(rules, one.policy, one.rules[Carrier.BYTES])
+            _add(rules, one.policy, one.rules(Carrier.BYTES))
     if allowed_later:
         rules.allow = None  # what such a rule allows must still get in
     return rules.freeze(_NO_PROVIDERS)
@@ -139,7 +185,7 @@ def layered(policies: Iterable[AuthorizationPolicy], mesh: Mesh, port: int) -> A
     rules = _Rules()
     for policy in policies:
         if policy.unreadable or policy.action in LAYERED_ACTIONS:
-            _add(rules, policy, _read(policy, mesh, port).rules[Carrier.BYTES])
+            _add(rules, policy, PortPolicy(policy, mesh, port).rules(Carrier.BYTES))
     return rules.freeze(_NO_PROVIDERS)
 
 
@@ -148,22 +194,6 @@ def _check(provider: Provider, rules: list[AuthzRule]) -> CustomCheck:
         replace(rule, key=f"istio-ext-authz-{provider.config.name}-{rule.key}") for rule in rules
     )
     return CustomCheck(provider.config, provider.cluster.name, tuple(named))
-
-
-def _read(policy: AuthorizationPolicy, mesh: Mesh, port: int) -> _Read:
-    """All meanings of a policy, which most rules about nothing but the peer have in common."""
-    rules: dict[Carrier, list[AuthzRule]] = {carrier: [] for carrier in Carrier}
-    needs: set[Carrier] = set()
-    for index in range(len(policy.rules)):
-        meaning = meaning_of(policy, index, mesh, port, Carrier.REQUESTS)
-        shared = _rule(policy, index, meaning)
-        needs |= meaning.needs
-        for carrier, made in rules.items():
-            rule = shared
-            if meaning.needs and carrier is not Carrier.REQUESTS:
-                rule = _rule(policy, index, meaning_of(policy, index, mesh, port, carrier))
-            made.extend([rule] if rule is not None else [])
-    return _Read(policy, rules, needs)
 
 
 def _add(rules: _Rules, policy: AuthorizationPolicy, made: list[AuthzRule]) -> None:

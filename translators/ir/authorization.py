@@ -1,10 +1,11 @@
 """Authorization: who may do what, as predicates that a proxy and an evaluator both understand."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from translators.ir.external_authorization import AuthzProvider
 from translators.ir.origin import Origin
+from translators.ir.value import value
 
 
 class TextKind(StrEnum):
@@ -17,7 +18,7 @@ class TextKind(StrEnum):
     TEMPLATE = "template"  # a path template with {*} and {**}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TextMatch:
     """A condition on a text."""
 
@@ -26,38 +27,38 @@ class TextMatch:
     ignore_case: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Everything:
     """Always true."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Nothing:
     """Never true."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AllOf:
     """True if every part is; true without parts."""
 
     parts: "tuple[Predicate, ...]"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AnyOf:
     """True if some part is; false without parts."""
 
     parts: "tuple[Predicate, ...]"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Not:
     """True if the part is not. Meant for facts that are always there: see ``Present``."""
 
     part: "Predicate"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PeerIs:
     """The peer's SPIFFE ID, compared by its segments; an absent identity never matches.
 
@@ -69,42 +70,42 @@ class PeerIs:
     service_account: TextMatch | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PrincipalIs:
     """The peer's SPIFFE ID as one text without ``spiffe://`` (Istio ``principals``)."""
 
     text: TextMatch
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SourceIp:
     """The client's address, as the tunnel's first proxy saw it, lies in ``cidr``."""
 
     cidr: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RemoteIp:
     """The original client's address lies in ``cidr`` (Istio ``remoteIpBlocks``)."""
 
     cidr: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DestinationIp:
     """The address that the client named lies in ``cidr``."""
 
     cidr: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DestinationPort:
     """The port that the client named."""
 
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SniIs:
     """The server name of the client's TLS handshake, without regard to a dot at its end.
 
@@ -114,7 +115,7 @@ class SniIs:
     text: TextMatch
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HostIs:
     """The host that the request is for, without regard to case or to a dot at its end.
 
@@ -125,21 +126,21 @@ class HostIs:
     text: TextMatch
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MethodIs:
     """The request's method."""
 
     text: TextMatch
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PathIs:
     """The request's path after normalisation, without its query and its segments' parameters."""
 
     text: TextMatch
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HeaderIs:
     """A request header, by its lower-case name.
 
@@ -151,7 +152,7 @@ class HeaderIs:
     text: TextMatch
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ClaimIs:
     """A claim of the request's verified token, by the keys that lead to it."""
 
@@ -180,7 +181,7 @@ Predicate = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AuthzRule:
     """One rule of one policy: applies if the request's source and its operation both match.
 
@@ -193,7 +194,7 @@ class AuthzRule:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CustomCheck:
     """Requests that some rule matches need the consent of a provider, found at ``cluster``."""
 
@@ -206,7 +207,7 @@ MAX_CUSTOM_CHECKS = 2
 """As many providers may be asked about one request."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Authorization:
     """All rules that guard one destination, in Istio's order of actions.
 

@@ -1,10 +1,10 @@
 """Destinations as a proxy names them."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from translators.ir.endpoint import Endpoint
 from translators.ir.origin import Origin
+from translators.ir.value import value
 
 
 class UpstreamProtocol(StrEnum):
@@ -27,7 +27,7 @@ class Discovery(StrEnum):
     DYNAMIC_DNS = "dynamic-dns"  # of the name that each request is for
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ServiceCluster:
     """One port of a service as a destination. Renders to a Cluster.
 
@@ -46,7 +46,7 @@ class ServiceCluster:
     origins: tuple[Origin, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ExternalCluster:
     """A server outside the mesh, found by DNS. Renders to a Cluster.
 
@@ -61,7 +61,7 @@ class ExternalCluster:
     origins: tuple[Origin, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class InternalCluster:
     """A step inside the proxy: a cluster whose one endpoint is an internal listener.
 
@@ -73,13 +73,13 @@ class InternalCluster:
     connects: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OriginateCluster:
     """The cluster that dials the HBONE port of a destination with the waypoint's own SVID."""
 
     trust_domains: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PassthroughCluster:
     """The cluster that dials, in plaintext, the address that the client named."""

@@ -1,11 +1,10 @@
 """What is to be said about an object: errors are data, never exceptions."""
 
-from dataclasses import dataclass
-
 from translators.ir.origin import Origin
+from translators.ir.value import ordered_value
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@ordered_value
 class Condition:
     """One status condition of one Kubernetes object (Gateway API and Istio conventions).
 

@@ -1,12 +1,12 @@
 """Where the requests of a cluster go."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from translators.ir.origin import Origin
+from translators.ir.value import ordered_value, value
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@ordered_value
 class Locality:
     """Where an endpoint runs; any part may be empty."""
 
@@ -23,7 +23,7 @@ class Health(StrEnum):
     UNHEALTHY = "UNHEALTHY"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@ordered_value
 class Endpoint:
     """One address of a destination.
 
@@ -42,7 +42,7 @@ class Endpoint:
     weight: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EndpointSet:
     """The endpoints of one cluster, sorted. Renders to a ClusterLoadAssignment."""
 

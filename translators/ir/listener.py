@@ -1,12 +1,11 @@
 """What a proxy listens on, and how a connection finds its service."""
 
-from dataclasses import dataclass
-
 from translators.ir.authorization import OPEN, Authorization
 from translators.ir.origin import Origin
+from translators.ir.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ConnectTerminate:
     """The HBONE listener: mutual TLS, CONNECT. ``bind`` is ``address:port``. Never changes."""
 
@@ -14,12 +13,12 @@ class ConnectTerminate:
     trust_domains: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ConnectOriginate:
     """The internal listener that wraps bytes into a new tunnel to their destination."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HttpChain:
     """A filter chain that speaks HTTP and takes its routes from the route table of its name.
 
@@ -34,7 +33,7 @@ class HttpChain:
     max_duration_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TcpChain:
     """A filter chain that forwards bytes to a cluster.
 
@@ -46,7 +45,7 @@ class TcpChain:
     max_duration_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PortBinding:
     """How connections to one port of a service are served.
 
@@ -60,7 +59,7 @@ class PortBinding:
     tcp: TcpChain | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class InternalListener:
     """``main_internal`` (declared protocols) or ``main_internal_sniff`` (the others)."""
 
@@ -69,7 +68,7 @@ class InternalListener:
     sniff: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Share:
     """A part of the connections, as large as its weight; without a cluster it is refused."""
 
@@ -77,7 +76,7 @@ class Share:
     weight: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ConnectionRule:
     """What becomes of connections. ``peer_namespaces`` empty: from anywhere; no shares: refused."""
 
@@ -87,7 +86,7 @@ class ConnectionRule:
     origin: Origin | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ConnectHost:
     """One destination that a CONNECT may name.
 
@@ -108,7 +107,7 @@ class ConnectHost:
     opaque: Authorization = OPEN
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ConnectTable:
     """The route table ``connect``: every destination of the waypoint; any other gets 404."""
 

@@ -1,9 +1,9 @@
 """Provenance: which Kubernetes object, and which of its fields, something came from."""
 
-from dataclasses import dataclass
+from translators.ir.value import ordered_value
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@ordered_value
 class Origin:
     """A field of a Kubernetes object, for example ``HTTPRoute shop/cart spec.rules[1]``.
 

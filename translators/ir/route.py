@@ -1,11 +1,11 @@
 """HTTP routing: what a service port does with each request."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from translators.ir.authentication import ANYONE, Authentication
 from translators.ir.authorization import OPEN, Authorization
 from translators.ir.origin import Origin
+from translators.ir.value import value
 
 
 class PathKind(StrEnum):
@@ -16,7 +16,7 @@ class PathKind(StrEnum):
     REGEX = "RegularExpression"  # RE2, the whole path
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PathMatch:
     """A condition on the path without its query."""
 
@@ -24,7 +24,7 @@ class PathMatch:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ValueMatch:
     """A condition on a named header or query parameter: the exact value, or an RE2 of all of it.
 
@@ -36,7 +36,7 @@ class ValueMatch:
     regex: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RouteMatch:
     """All conditions that a request must fulfil. ``peer_namespaces`` empty: from anywhere.
 
@@ -51,7 +51,7 @@ class RouteMatch:
     grpc: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HeaderEdit:
     """Changes to headers: (name, value) pairs that replace or append, names that go."""
 
@@ -63,14 +63,14 @@ class HeaderEdit:
 NO_EDIT = HeaderEdit()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FullPath:
     """Replaces the whole path (Gateway API ReplaceFullPath)."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PrefixPath:
     """Replaces the prefix that the route matched (Gateway API ReplacePrefixMatch)."""
 
@@ -81,7 +81,7 @@ class PrefixPath:
 PathEdit = FullPath | PrefixPath
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WeightedBackend:
     """One choice of a forwarding action. ``cluster`` is None if the backend is invalid."""
 
@@ -91,7 +91,7 @@ class WeightedBackend:
     response_headers: HeaderEdit = NO_EDIT
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Mirror:
     """A copy of numerator/denominator of the requests goes to ``cluster``, its answer to nobody."""
 
@@ -100,7 +100,7 @@ class Mirror:
     denominator: int = 100
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Retry:
     """When and how often a failed attempt is repeated. ``backoff_ms`` None: Envoy's default.
 
@@ -114,7 +114,7 @@ class Retry:
     backoff_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Persistence:
     """Session persistence (GEP-1619): requests of one session keep their endpoint."""
 
@@ -124,7 +124,7 @@ class Persistence:
     lifetime_ms: int | None = None  # of a permanent cookie; None: a session cookie
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Forward:
     """Send the request on. No or only invalid or zero-weight backends: ``invalid_status``.
 
@@ -142,7 +142,7 @@ class Forward:
     invalid_status: int = 500  # of the share of an invalid backend; else 503
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Redirect:
     """Answer with a redirect; an empty part is taken from the request."""
 
@@ -153,7 +153,7 @@ class Redirect:
     path: PathEdit | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DirectResponse:
     """Answer at once with this status; a gRPC call gets what that means in gRPC."""
 
@@ -164,7 +164,7 @@ class DirectResponse:
 RouteAction = Forward | Redirect | DirectResponse
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cors:
     """Cross-origin rules. Origins are ``*``, exact, or hold a ``*`` wildcard (Gateway API)."""
 
@@ -176,7 +176,7 @@ class Cors:
     max_age_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Route:
     """One match and what becomes of the requests that meet it."""
 
@@ -189,7 +189,7 @@ class Route:
     origin: Origin | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RouteTable:
     """The routes of one HTTP service port, in the order in which they are tried.
 
