@@ -11,7 +11,7 @@ from tests.support.resources import cluster
 from translators.wire.node import Node
 from translators.wire.resource import TypeUrl
 from xds_server.ads import AdsServer, AdsService
-from xds_server.identity.peer import InsecureAddress, LoopbackAuthenticator, Peer, Proxy
+from xds_server.identity.peer import Caller, InsecureAddress, LoopbackAuthenticator, Proxy
 
 both = pytest.mark.parametrize("variant", ["delta", "sotw"])
 
@@ -86,10 +86,10 @@ async def test_a_client_that_vanishes_leaves_nothing_behind(variant: str) -> Non
 
 async def test_a_failure_in_our_own_code_ends_one_stream_and_tells_no_secrets() -> None:
     class Broken(LoopbackAuthenticator):
-        async def authenticate(self, peer: Peer, node: Node) -> Proxy:
+        def admit(self, caller: Caller, node: Node) -> Proxy:
             if node.id == "trigger":
                 raise RuntimeError("internal detail")
-            return await super().authenticate(peer, node)
+            return super().admit(caller, node)
 
     world = World()
     world.set(SHOP, cluster("a"))

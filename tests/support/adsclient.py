@@ -65,13 +65,18 @@ class AdsClient:
     held: dict[str, dict[str, str]] = field(default_factory=dict)
     name_of: Callable[[bytes], str] = synthetic_name
     options: tuple[tuple[str, Any], ...] = ()
+    credentials: grpc.ChannelCredentials | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
     method: ClassVar[str]
 
     async def __aenter__(self) -> Self:
-        self.channel = grpc.aio.insecure_channel(
-            self.address, options=(("grpc.use_local_subchannel_pool", 1), *self.options)
-        )
-        self.call = self.channel.stream_stream(f"{SERVICE}/{self.method}")()
+        options = (("grpc.use_local_subchannel_pool", 1), *self.options)
+        if self.credentials is None:
+            self.channel = grpc.aio.insecure_channel(self.address, options=options)
+        else:
+            self.channel = grpc.aio.secure_channel(self.address, self.credentials, options=options)
+        call = self.channel.stream_stream(f"{SERVICE}/{self.method}")
+        self.call = call(metadata=self.metadata)
         self.contents: dict[str, dict[str, bytes]] = {}
         return self
 

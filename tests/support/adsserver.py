@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import grpc
+
 from tests.support.adsclient import AdsClient, DeltaClient, SotwClient, claim
 from translators.ir.waypoint import WaypointName
 from translators.wire.resource import Resource
@@ -70,9 +72,9 @@ class Running:
         return SotwClient(self.address, claim(waypoint, node_id), **more)
 
     def client(
-        self, variant: str, waypoint: WaypointName = SHOP, node_id: str = "envoy-1"
+        self, variant: str, waypoint: WaypointName = SHOP, node_id: str = "envoy-1", **more: Any
     ) -> AdsClient:
-        return {"delta": self.delta, "sotw": self.sotw}[variant](waypoint, node_id)
+        return {"delta": self.delta, "sotw": self.sotw}[variant](waypoint, node_id, **more)
 
 
 @asynccontextmanager
@@ -82,8 +84,9 @@ async def running(
     world: World | None = None,
     authenticator: Authenticator | None = None,
     address: str = "127.0.0.1:0",
+    credentials: grpc.ServerCredentials | None = None,
 ) -> AsyncIterator[Running]:
-    """Serve plaintext on a free port; ``shop`` is what that waypoint has.
+    """Serve on a free port, plaintext without credentials; ``shop`` is what that waypoint has.
 
     Afterwards no task may be left behind.
     """
@@ -93,7 +96,10 @@ async def running(
         world.set(SHOP, *shop)
     service = AdsService(world.store, authenticator or LoopbackAuthenticator(), limits)
     server = AdsServer(service)
-    port = server.listen_plaintext(address)
+    if credentials is None:
+        port = server.listen_plaintext(address)
+    else:
+        port = server.listen(address, credentials)
     await server.start()
     try:
         yield Running(

@@ -10,6 +10,7 @@ from xds_server.identity.peer import (
     InsecureAddress,
     LoopbackAuthenticator,
     Peer,
+    Proxy,
     check_plaintext_address,
 )
 
@@ -21,8 +22,13 @@ def node(**metadata: JsonValue) -> Node:
     return Node(id="envoy-1", metadata=claim | metadata)
 
 
+async def proxy_of(peer: Peer, node: Node) -> Proxy:
+    authenticator = LoopbackAuthenticator()
+    return authenticator.admit(await authenticator.identify(peer), node)
+
+
 async def test_a_local_caller_is_the_waypoint_that_it_names() -> None:
-    proxy = await LoopbackAuthenticator().authenticate(LOCAL, node())
+    proxy = await proxy_of(LOCAL, node())
 
     assert proxy.waypoint == WaypointName("shop", "waypoint")
     assert proxy.node_id == "envoy-1"
@@ -38,7 +44,7 @@ async def test_a_local_caller_is_the_waypoint_that_it_names() -> None:
     ],
 )
 async def test_a_bind_has_one_spelling(claimed: str, bind: str) -> None:
-    proxy = await LoopbackAuthenticator().authenticate(LOCAL, node(WAYPOST_BIND=claimed))
+    proxy = await proxy_of(LOCAL, node(WAYPOST_BIND=claimed))
 
     assert proxy.bind == bind
 
@@ -49,7 +55,7 @@ async def test_a_bind_has_one_spelling(claimed: str, bind: str) -> None:
 )
 async def test_a_bad_bind_is_denied(bind: JsonValue) -> None:
     with pytest.raises(Denied, match="WAYPOST_BIND"):
-        await LoopbackAuthenticator().authenticate(LOCAL, node(WAYPOST_BIND=bind))
+        await proxy_of(LOCAL, node(WAYPOST_BIND=bind))
 
 
 @pytest.mark.parametrize(
@@ -69,12 +75,12 @@ async def test_a_bad_bind_is_denied(bind: JsonValue) -> None:
 )
 async def test_a_missing_claim_is_denied_and_says_what_to_set(claim: Node, hint: str) -> None:
     with pytest.raises(Denied, match=hint):
-        await LoopbackAuthenticator().authenticate(LOCAL, claim)
+        await proxy_of(LOCAL, claim)
 
 
 @pytest.mark.parametrize("address", ["ipv6:%5B::1%5D:59762", "ipv6:[::1]:5", "unix:", "unix:/x"])
 async def test_callers_on_this_host_are_believed(address: str) -> None:
-    assert await LoopbackAuthenticator().authenticate(Peer(address), node())
+    assert await proxy_of(Peer(address), node())
 
 
 @pytest.mark.parametrize(
@@ -90,7 +96,7 @@ async def test_callers_on_this_host_are_believed(address: str) -> None:
 )
 async def test_callers_from_elsewhere_are_denied(address: str) -> None:
     with pytest.raises(Denied, match="this host"):
-        await LoopbackAuthenticator().authenticate(Peer(address), node())
+        await proxy_of(Peer(address), node())
 
 
 @pytest.mark.parametrize(

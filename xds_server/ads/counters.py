@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from translators.wire.resource import TypeUrl
+from xds_server.identity.peer import Proof, Reason
 from xds_server.protocol import Response
 
 _KNOWN_TYPES = frozenset(TypeUrl)
@@ -15,7 +16,9 @@ class AdsCounters:
 
     The dictionaries are keyed by type URL; types that the server does not know, which a client may
     name at will, are counted together under the empty string. ``resource_bytes`` counts resource
-    bodies alone, so it stays put while responses carry nothing new.
+    bodies alone, so it stays put while responses carry nothing new. ``admitted`` are streams by
+    what their callers were known by, ``denied`` callers by why they were denied, which may be long
+    after they were admitted.
     """
 
     streams_open: int = 0
@@ -27,6 +30,8 @@ class AdsCounters:
     resources: Counter[str] = field(default_factory=Counter)
     resource_bytes: Counter[str] = field(default_factory=Counter)
     rejections: Counter[str] = field(default_factory=Counter)
+    admitted: Counter[Proof] = field(default_factory=Counter)
+    denied: Counter[Reason] = field(default_factory=Counter)
 
     @property
     def resource_bytes_sent(self) -> int:

@@ -10,7 +10,8 @@ class AdsLimits:
     """Bounds of the ADS service. Times are in seconds.
 
     A client over its request rate is read more slowly; one that stays over it for
-    ``throttle_patience`` is closed. The same holds for refusals (NACKs).
+    ``throttle_patience`` is closed. The same holds for refusals (NACKs). ``recheck`` is how long a
+    credential is believed before it is verified again, varied by a fifth.
     """
 
     streams: int = 5_000
@@ -24,6 +25,9 @@ class AdsLimits:
     throttle_patience: float = 10.0
     first_request_timeout: float = 10.0
     write_timeout: float = 20.0
+    recheck: float = 300.0
+    logged_refusals_per_second: float = 1.0
+    logged_refusals_burst: int = 20
     message_bytes: int = 4 * 1024 * 1024
     session: SessionLimits = field(default_factory=SessionLimits)
 

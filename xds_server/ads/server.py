@@ -1,5 +1,7 @@
 """The gRPC server around the service: transport settings, listeners, start and stop."""
 
+import asyncio
+
 import grpc
 
 from xds_server.ads.service import AdsService
@@ -10,6 +12,7 @@ _KEEPALIVE_TIMEOUT_MS = 10_000
 _MIN_PING_INTERVAL_MS = 5_000
 _CONNECTION_AGE_GRACE_MS = 5_000
 _STREAMS_PER_CONNECTION = 100
+_HANDSHAKE_TIMEOUT_MS = 10_000
 
 
 class AdsServer:
@@ -41,9 +44,14 @@ class AdsServer:
         await self._server.start()
 
     async def stop(self, spread: float = 0.0, grace: float = 5.0) -> None:
-        """End all streams over ``spread`` seconds, then wait ``grace`` seconds for stragglers."""
-        await self._service.drain(spread)
-        await self._server.stop(grace)
+        """Accept no more, end all streams over ``spread`` seconds, wait ``grace`` for the rest.
+
+        Every client is told at once (GOAWAY) that its connection takes no more streams: so the one
+        whose stream ends goes on to another replica, and doesn't come back to this one.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._service.drain(spread))
+            tasks.create_task(self._server.stop(spread + grace))
 
 
 def _options(service: AdsService, max_connection_age: float | None) -> tuple[tuple[str, int], ...]:
@@ -59,6 +67,7 @@ def _options(service: AdsService, max_connection_age: float | None) -> tuple[tup
         ("grpc.http2.min_ping_interval_without_data_ms", _MIN_PING_INTERVAL_MS),
         ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION),
         ("grpc.max_receive_message_length", service.limits.message_bytes),
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_TIMEOUT_MS),
     )
     if max_connection_age is None:
         return options

@@ -9,15 +9,15 @@ from typing import Any
 import grpc
 import structlog
 
-from translators.wire.discovery import MalformedRequest, Node, parse_node
 from xds_server.ads.admission import Admission
 from xds_server.ads.closing import Closing
 from xds_server.ads.counters import AdsCounters
-from xds_server.ads.limits import AdsLimits
+from xds_server.ads.entrance import Entrance
+from xds_server.ads.limits import AdsLimits, TokenBucket
 from xds_server.ads.registry import StreamRegistry, StreamStatus
 from xds_server.ads.stream import Context, Stream, legible, read_request
 from xds_server.ads.variant import DELTA, SOTW, Request, Variant
-from xds_server.identity.peer import Authenticator, Denied, Peer, Proxy
+from xds_server.identity.peer import Authenticator, Peer
 from xds_server.snapshots import SnapshotStore
 
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
@@ -42,8 +42,12 @@ class AdsService:
         self.counters = AdsCounters()
         self.registry = StreamRegistry()
         self._store = store
-        self._authenticator = authenticator
+        self.entrance = Entrance(authenticator, self.limits, self.counters)
         self._admission = Admission(self.limits)
+        self._logged_refusals = TokenBucket(
+            self.limits.logged_refusals_per_second, self.limits.logged_refusals_burst
+        )
+        self._unlogged_refusals = 0
         self._streams: dict[int, Stream[Any]] = {}
         self._draining = False
 
@@ -92,24 +96,26 @@ class AdsService:
     async def _converse(
         self, context: Context, variant: Variant[Request], places: ExitStack
     ) -> None:
+        peer = _peer(context)
         try:
             places.enter_context(self._admission.enter(asyncio.get_running_loop().time()))
+            # Before anything that was sent is read.
+            caller = await self.entrance.identify(peer)
             first = await self._first_request(context, variant)
-            proxy = await self._authenticate(context, first.node)
-            places.enter_context(self._admission.identify(proxy.identity))
+            guest = self.entrance.admit(peer, caller, first.node)
+            places.enter_context(self._admission.identify(guest.proxy.identity))
             if self._draining:
                 raise _shutting_down()
         except Closing as closing:
-            self.counters.streams_refused += 1
-            log.warning("xds_stream_refused", peer=context.peer(), reason=closing.message)
+            self._note_refusal(peer, closing)
             raise
         # At once, because gRPC cannot end a call whose first write is still under way.
         await context.send_initial_metadata(())
-        stream = Stream(context, variant, proxy, self._store, self.limits, self.counters)
-        with self._listed(
-            stream,
-            StreamStatus(proxy, context.peer(), variant.name, datetime.now(UTC), stream.state),
-        ):
+        stream = Stream(context, variant, guest.proxy, self._store, self.limits, self.counters)
+        guest.stop = stream.stop
+        now = datetime.now(UTC)
+        status = StreamStatus(guest.proxy, peer.address, variant.name, now, stream.state)
+        with self._listed(stream, status), self.entrance.watching(guest):
             await stream.run(first)
 
     async def _first_request(self, context: Context, variant: Variant[Request]) -> Request:
@@ -122,14 +128,20 @@ class AdsService:
             raise Closing(grpc.StatusCode.OK, "the client went away")
         return request
 
-    async def _authenticate(self, context: Context, node: bytes | None) -> Proxy:
-        try:
-            claim = parse_node(node) if node is not None else Node()
-            return await self._authenticator.authenticate(_peer(context), claim)
-        except MalformedRequest as error:
-            raise Closing(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
-        except Denied as denied:
-            raise Closing(grpc.StatusCode.PERMISSION_DENIED, str(denied)) from None
+    def _note_refusal(self, peer: Peer, closing: Closing) -> None:
+        """Anybody can be refused as often as they like: not each time is worth a line."""
+        self.counters.streams_refused += 1
+        if self._logged_refusals.take(asyncio.get_running_loop().time()):
+            self._unlogged_refusals += 1
+            return
+        log.warning(
+            "xds_stream_refused",
+            peer=peer.address,
+            code=closing.code.name,
+            reason=legible(closing.message),
+            unlogged=self._unlogged_refusals,
+        )
+        self._unlogged_refusals = 0
 
     @contextmanager
     def _listed(self, stream: Stream[Any], status: StreamStatus) -> Iterator[None]:

@@ -61,8 +61,8 @@ class Deployment:
     concurrency: int
     drain_s: int
 
-    def settings(self, home: str) -> "DeploymentSettings":
-        """The settings of a server that runs in the namespace ``home``."""
+    def settings(self, home: str, audience: str) -> "DeploymentSettings":
+        """The settings of a server in the namespace ``home``, and with tokens for ``audience``."""
         from translators.deployment import DEFAULT_IMAGE, DeploymentSettings
 
         return DeploymentSettings(
@@ -71,6 +71,7 @@ class Deployment:
             revision=self.revision,
             concurrency=self.concurrency,
             drain_s=self.drain_s,
+            audience=audience,
         )
 
 

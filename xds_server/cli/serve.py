@@ -10,10 +10,12 @@ import click
 
 from xds_server.cli.deployment_options import Deployment, deployment_options
 from xds_server.cli.options import mesh_options
+from xds_server.cli.secure_xds import secure_xds_options
 
 if TYPE_CHECKING:
     from translators.deployment import DeploymentSettings
     from translators.ir.waypoint import Mesh
+    from xds_server.cli.secure_xds import SecureXdsOptions
     from xds_server.deployment import Deployer
     from xds_server.serving.server import Addresses
     from xds_server.sources.kubernetes.login import Login
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from xds_server.status import StatusWriter
 
 _LEASE = "waypost-status"
+_DRAIN_S = 20.0
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _STATE = Path("~/.local/state/waypost/ca").expanduser()
 
@@ -84,6 +87,15 @@ _STATE = Path("~/.local/state/waypost/ca").expanduser()
     envvar="WAYPOST_ADMIN",
     help="Where people and probes look.",
 )
+@click.option(
+    "--drain",
+    "drain_s",
+    type=click.FloatRange(min=0),
+    envvar="WAYPOST_DRAIN",
+    help="Seconds in which a server that is to end hands its Envoys over to other replicas, "
+    "by default 20 with --kubernetes and 0 without. A second signal ends it at once.",
+)
+@secure_xds_options
 @mesh_options
 def serve(
     manifests: Path | None,
@@ -97,6 +109,8 @@ def serve(
     ca_dir: Path,
     xds_address: str,
     admin_address: str,
+    drain_s: float | None,
+    secure_xds: "SecureXdsOptions",
     mesh: "Mesh",
 ) -> None:
     """Serve Envoys their configuration, and follow its changes.
@@ -115,24 +129,38 @@ def serve(
     log_to_stderr()
     try:
         check_plaintext_address(xds_address)
-        settings = server.Settings(ca_dir, xds_address, admin_address, mesh)
+        home = namespace or _own_namespace(mesh.root_namespace)
+        source, login = _origin(manifests, kubeconfig, context)
         status: StatusWriter | None = None
         deployer: Deployer | None = None
-        if manifests is not None:
-            source = _folder(manifests)
-        else:
-            login = _login(kubeconfig, context)
-            source = _cluster(login)
-            home = namespace or _own_namespace(mesh.root_namespace)
-            if writes_status:
-                status = _status(login, home)
-            if status is not None and deploys:
-                deployer = _deployer(login, status, mesh, deployment.settings(home))
+        if login is not None and writes_status:
+            status = _status(login, home)
+            if deploys:
+                deployed = deployment.settings(home, secure_xds.audience)
+                deployer = _deployer(login, status, mesh, deployed)
+        settings = server.Settings(
+            ca_dir,
+            xds_address,
+            admin_address,
+            mesh,
+            secure_xds.listener(login, home, mesh),
+            drain_s if drain_s is not None else _DRAIN_S if kubernetes else 0.0,
+        )
         asyncio.run(server.serve(settings, source, _announce, status, deployer))
     except InsecureAddress as problem:
         raise click.UsageError(str(problem)) from None
     except (AuthorityError, SourceError, OSError, RuntimeError) as problem:
         raise click.ClickException(str(problem)) from None
+
+
+def _origin(
+    manifests: Path | None, kubeconfig: Path | None, context: str | None
+) -> "tuple[Source, Login | None]":
+    """Where the objects come from, and the way to the cluster if they come from one."""
+    if manifests is not None:
+        return _folder(manifests), None
+    login = _login(kubeconfig, context)
+    return _cluster(login), login
 
 
 def _folder(path: Path) -> "Source":
@@ -181,4 +209,5 @@ def _own_namespace(otherwise: str) -> str:
 
 
 def _announce(addresses: "Addresses") -> None:
-    click.echo(f"xDS on {addresses.xds}, admin on http://{addresses.admin}", err=True)
+    secure = f" and, with TLS, {addresses.secure}" if addresses.secure else ""
+    click.echo(f"xDS on {addresses.xds}{secure}, admin on http://{addresses.admin}", err=True)

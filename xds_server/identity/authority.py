@@ -3,9 +3,13 @@
 Knows neither files nor the clock; ``authority_store`` keeps it on disk.
 """
 
+import re
 import secrets
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -23,7 +27,7 @@ from cryptography.x509.verification import (
 )
 
 from xds_server.identity.spiffe import SpiffeId
-from xds_server.identity.svid import Svid
+from xds_server.identity.svid import ServerCertificate, Svid
 
 DEFAULT_TTL = timedelta(hours=24)
 MAX_TTL = timedelta(hours=24)
@@ -33,6 +37,9 @@ BACKDATE = timedelta(minutes=2)
 ROOT_LIFETIME = timedelta(days=3650)
 
 SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 
 # Never issued to anybody: the throw-away leaf that shows that a chain verifies carries it.
 _PROBE = SpiffeId("probe.invalid", "probe", "probe")
@@ -62,23 +69,22 @@ class Authority:
         life of the issuer. Raises ValueError if ``ttl`` is not between MIN_TTL and MAX_TTL, and
         AuthorityError if the issuer is not valid at ``now``.
         """
-        if not MIN_TTL <= ttl <= MAX_TTL:
-            raise ValueError(f"a TTL of {ttl} is not between {MIN_TTL} and {MAX_TTL}")
-        self._require_valid(self.issuer, now)
-        key = ec.generate_private_key(ec.SECP256R1())
-        leaf = self._sign(
-            _leaf_builder(identity, key.public_key(), self.issuer)
-            .not_valid_before(max(now - BACKDATE, self.issuer.not_valid_before_utc))
-            .not_valid_after(min(now + ttl, self.issuer.not_valid_after_utc))
-        )
-        return Svid(
-            identity,
-            _to_pem((leaf, *self._presented)),
-            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-            leaf.not_valid_before_utc,
-            leaf.not_valid_after_utc,
-            leaf.serial_number,
-        )
+        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(identity.uri)])
+        usages = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
+        return Svid(identity, *self._issue(names, usages, now, ttl))
+
+    def issue_server(
+        self, hosts: Iterable[str], now: datetime, ttl: timedelta = DEFAULT_TTL
+    ) -> ServerCertificate:
+        """A new key and a leaf for a server that is known by these DNS names and IP addresses.
+
+        It names no SPIFFE ID and can't be shown by a client, so it opens nothing in the mesh.
+        Raises ValueError for what is no host name, otherwise as ``issue`` does.
+        """
+        given = tuple(dict.fromkeys(hosts))
+        names = x509.SubjectAlternativeName([general_name(host) for host in given])
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH]
+        return ServerCertificate(given, *self._issue(names, usages, now, ttl))
 
     def trust_bundle(self) -> bytes:
         """The PEM roots that peers verify each other against."""
@@ -107,6 +113,31 @@ class Authority:
         """What a proxy sends behind its leaf: roots are known to peers, so they are left out."""
         above = dict.fromkeys((self.issuer, *self.intermediates))
         return tuple(certificate for certificate in above if not _is_self_signed(certificate))
+
+    def _issue(
+        self,
+        names: x509.SubjectAlternativeName,
+        usages: Iterable[x509.ObjectIdentifier],
+        now: datetime,
+        ttl: timedelta,
+    ) -> tuple[bytes, bytes, datetime, datetime, int]:
+        """The chain, the key, the start and end of the leaf's life, and its serial number."""
+        if not MIN_TTL <= ttl <= MAX_TTL:
+            raise ValueError(f"a TTL of {ttl} is not between {MIN_TTL} and {MAX_TTL}")
+        self._require_valid(self.issuer, now)
+        key = ec.generate_private_key(ec.SECP256R1())
+        leaf = self._sign(
+            _leaf_builder(names, usages, key.public_key(), self.issuer)
+            .not_valid_before(max(now - BACKDATE, self.issuer.not_valid_before_utc))
+            .not_valid_after(min(now + ttl, self.issuer.not_valid_after_utc))
+        )
+        return (
+            _to_pem((leaf, *self._presented)),
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+            leaf.not_valid_before_utc,
+            leaf.not_valid_after_utc,
+            leaf.serial_number,
+        )
 
     def _sign(self, builder: x509.CertificateBuilder) -> x509.Certificate:
         return builder.sign(self.key, _digest(self.key))
@@ -145,17 +176,27 @@ def create_authority(now: datetime) -> Authority:
     return Authority(root, key, (), (root,))
 
 
+def general_name(host: str) -> x509.GeneralName:
+    """A DNS name or IP address as a certificate names it. Raises ValueError."""
+    with suppress(ValueError):
+        return x509.IPAddress(ip_address(host))
+    if _DNS_NAME.fullmatch(host) is None:
+        raise ValueError(f"{host!r} is neither a DNS name nor an IP address")
+    return x509.DNSName(host)
+
+
 def _leaf_builder(
-    identity: SpiffeId, key: ec.EllipticCurvePublicKey, issuer: x509.Certificate
+    names: x509.SubjectAlternativeName,
+    usages: Iterable[x509.ObjectIdentifier],
+    key: ec.EllipticCurvePublicKey,
+    issuer: x509.Certificate,
 ) -> x509.CertificateBuilder:
-    names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(identity.uri)])
-    usages = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
     identifier = x509.SubjectKeyIdentifier.from_public_key(key)
     return (
         x509.CertificateBuilder(issuer.subject, x509.Name([]), key, _serial_number())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(digital_signature=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(list(usages)), critical=False)
         # RFC 5280 4.2.1.6: critical, because the subject is empty.
         .add_extension(names, critical=True)
         .add_extension(identifier, critical=False)

@@ -1,12 +1,15 @@
 """Who is calling, and which waypoint it may be.
 
-An ``Authenticator`` decides once a stream, at its first request. What a Node says of itself is a
-claim; a credential of the transport has to bear it out. ``LoopbackAuthenticator`` is the exception
-for development: whoever can open a connection on this host is believed.
+An ``Authenticator`` decides at the beginning of a stream, and again while it lasts. What a Node
+says of itself is a claim; a credential of the transport has to bear it out.
+``LoopbackAuthenticator`` is the exception for development: whoever can open a connection on this
+host is believed.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
 from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Protocol
@@ -31,7 +34,49 @@ class Peer:
     auth_context: Mapping[str, Sequence[bytes]] = field(
         default_factory=lambda: MappingProxyType({})
     )
-    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the connection is TLS."""
+        return tuple(self.auth_context.get("transport_security_type", ())) == (b"ssl",)
+
+
+class Proof(StrEnum):
+    """What a caller is known by."""
+
+    LOOPBACK = "loopback"
+    TOKEN = "token"  # noqa: S105
+    CERTIFICATE = "certificate"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """The service account ``name`` of a namespace."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who opened a connection.
+
+    ``account`` is None for somebody on this host. ``instance`` tells apart callers with the same
+    account, if anything was proved about that: the name of a pod. ``expires`` is when the
+    credential is no longer good, as far as that is known.
+    """
+
+    proof: Proof
+    account: ServiceAccount | None = None
+    instance: str = ""
+    expires: datetime | None = None
+
+    def __str__(self) -> str:
+        return str(self.account or self.proof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +94,25 @@ class Proxy:
     user_agent: str = ""
 
 
+class Reason(StrEnum):
+    """Why a caller was denied: the first four are about who it is, the others what it may be."""
+
+    NO_CREDENTIAL = "no_credential"
+    BAD_CREDENTIAL = "bad_credential"
+    EXPIRED = "expired"
+    UNVERIFIED = "unverified"  # it can't be told now: the caller had better try again
+    CLAIM = "claim"
+    UNKNOWN_WAYPOINT = "unknown_waypoint"
+    OTHER_ACCOUNT = "other_account"
+    NOT_LOCAL = "not_local"
+
+
 class Denied(Exception):
     """The caller may not have what it asks for; ``str()`` says why, for the caller to read."""
+
+    def __init__(self, message: str, reason: Reason = Reason.CLAIM) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class InsecureAddress(ValueError):
@@ -60,28 +122,43 @@ class InsecureAddress(ValueError):
 class Authenticator(Protocol):
     """Says which waypoint a caller is."""
 
-    async def authenticate(self, peer: Peer, node: Node) -> Proxy:
-        """The proxy that ``peer`` proved to be. Raises Denied."""
+    async def identify(self, peer: Peer) -> Caller:
+        """Who ``peer`` proved to be. Raises Denied."""
+
+    def admit(self, caller: Caller, node: Node) -> Proxy:
+        """The proxy that the caller may be, of what its Node claims. Raises Denied.
+
+        The answer may be another once objects have changed.
+        """
 
 
 class LoopbackAuthenticator:
     """Believes the Node of a caller on this host, and refuses everybody else."""
 
-    async def authenticate(self, peer: Peer, node: Node) -> Proxy:
+    async def identify(self, peer: Peer) -> Caller:
+        """Somebody on this host. Raises Denied."""
+        if not _is_on_this_host(peer.address):
+            raise Denied("plaintext is served to clients on this host only", Reason.NOT_LOCAL)
+        return Caller(Proof.LOOPBACK)
+
+    def admit(self, caller: Caller, node: Node) -> Proxy:  # it is believed
         """The proxy that the Node's metadata names. Raises Denied if it names none.
 
         A waypoint need not exist yet: an Envoy may start before its Gateway does.
         """
-        if not _is_on_this_host(peer.address):
-            raise Denied("plaintext is served to clients on this host only")
         waypoint = claimed_waypoint(node)
-        return Proxy(
-            node_id=claimed_node_id(node),
-            waypoint=waypoint,
-            bind=claimed_bind(node),
-            identity=f"{waypoint}/{node.id}",
-            user_agent=f"{node.user_agent_name}/{node.user_agent_version}",
-        )
+        return claimed_proxy(node, waypoint, f"{waypoint}/{node.id}")
+
+
+def claimed_proxy(node: Node, waypoint: WaypointName, identity: str) -> Proxy:
+    """A proxy of the waypoint as its Node describes itself. Raises Denied."""
+    return Proxy(
+        node_id=claimed_node_id(node),
+        waypoint=waypoint,
+        bind=claimed_bind(node),
+        identity=identity,
+        user_agent=f"{node.user_agent_name}/{node.user_agent_version}",
+    )
 
 
 def claimed_waypoint(node: Node) -> WaypointName:

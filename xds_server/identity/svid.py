@@ -1,4 +1,4 @@
-"""A short-lived X.509 identity and its private key."""
+"""Short-lived certificates and their private keys."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +14,18 @@ class Svid:
     """
 
     identity: SpiffeId
+    chain: bytes
+    key: bytes = field(repr=False)
+    not_before: datetime
+    not_after: datetime
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCertificate:
+    """A certificate for hosts, with the same fields; it is nobody's identity in the mesh."""
+
+    hosts: tuple[str, ...]
     chain: bytes
     key: bytes = field(repr=False)
     not_before: datetime

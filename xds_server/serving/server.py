@@ -17,21 +17,23 @@ from translators.gateway_api import Refusal
 from translators.gateway_api.binding import WAYPOINT_CLASS
 from translators.ir.secret import Certificate, TrustBundle
 from translators.ir.waypoint import Mesh, WaypointName
-from translators.resources.gateway import GatewayClass
+from translators.resources.gateway import Gateway, GatewayClass
 from translators.resources.metadata import ObjectKey
 from translators.status import ObjectStatus
 from translators.wire import Snapshot
 from translators.world import Change
 from translators.xds.names import ROOTS, SVID
 from xds_server.admin import AdminSite, Metrics, Readings, Reporting
-from xds_server.ads import AdsServer, AdsService
+from xds_server.ads import AdsService
 from xds_server.deployment import Deployer, Wishes
 from xds_server.identity.authority import Authority
 from xds_server.identity.authority_store import open_authority
-from xds_server.identity.peer import LoopbackAuthenticator, split_address
+from xds_server.identity.network import NetworkAuthenticator
+from xds_server.identity.peer import Authenticator, LoopbackAuthenticator, split_address
 from xds_server.identity.rotation import RotatingSvids
 from xds_server.identity.spiffe import SpiffeId
 from xds_server.serving.collector import Collector
+from xds_server.serving.listeners import Listeners, SecureXds, with_port
 from xds_server.serving.loop_lag import LoopLag
 from xds_server.serving.publisher import Publisher
 from xds_server.snapshots import Observer, SnapshotStore
@@ -41,24 +43,36 @@ from xds_server.status import StatusWriter
 _log = structlog.get_logger(__name__)
 
 _CLASS = ObjectKey(GatewayClass.kind, "", WAYPOINT_CLASS)
+_IDENTIFYING = frozenset({Gateway.kind, GatewayClass.kind})  # what waypoints and accounts hang on
+
+
+class _HandedOver(Exception):
+    """Nothing is left to be served."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a server is told at its start. Addresses are ``ip:port``; port 0 takes a free one."""
+    """What a server is told at its start. Addresses are ``ip:port``; port 0 takes a free one.
+
+    ``secure`` is xDS for Envoys of other hosts, if there are any. ``drain_s`` is how long a server
+    that is to end takes to hand its Envoys over to other replicas.
+    """
 
     ca_dir: Path
     xds_address: str
     admin_address: str
     mesh: Mesh
+    secure: SecureXds | None = None
+    drain_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where a server that has started can be reached."""
+    """Where a server that has started can be reached; ``secure`` is empty without TLS."""
 
     xds: str
     admin: str
+    secure: str = ""
 
 
 class Server(Observer):
@@ -86,8 +100,9 @@ class Server(Observer):
         self._status = status
         self._svids = RotatingSvids(authority, _now, self._renewed)
         self._publisher = Publisher(self._compiler, self._store, self._secrets)
-        self._ads = AdsService(self._store, LoopbackAuthenticator())
+        self._ads = AdsService(self._store, self._authenticator())
         self._synced = asyncio.Event()
+        self._ending = asyncio.Event()
         self._collector = Collector()
         self._lag = LoopLag()
         self._reported: frozenset[SourceProblem] = frozenset()
@@ -99,12 +114,14 @@ class Server(Observer):
         xDS is served only once all objects have been read: an Envoy that comes back must never
         be told that something it has is gone, only because it has not been read yet.
         """
-        ads = AdsServer(self._ads)
-        port = ads.listen_plaintext(self._settings.xds_address)
+        settings = self._settings
+        listeners = Listeners(
+            self._ads, settings.xds_address, settings.secure, self._authority, _now
+        )
         with self._collector.watching():
-            await self._serve(ads, port, started)
+            await self._serve(listeners, started)
 
-    async def _serve(self, ads: AdsServer, port: int, started: Callable[[Addresses], None]) -> None:
+    async def _serve(self, listeners: Listeners, started: Callable[[Addresses], None]) -> None:
         async with self._admin() as admin:
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -114,14 +131,38 @@ class Server(Observer):
                     tasks.create_task(self._lag.run())
                     await self._synced.wait()
                     self._collector.settle()
-                    await ads.start()
+                    await listeners.start()
+                    tasks.create_task(listeners.run())
                     if self._status is not None:
                         tasks.create_task(self._status.run(self._statuses))
                     if self._deployer is not None:
                         tasks.create_task(self._deployer.run(self._wishes, self._wake_status))
-                    started(Addresses(_with_port(self._settings.xds_address, port), admin))
+                    started(Addresses(listeners.plain, admin, listeners.secure))
+                    tasks.create_task(self._hand_over(listeners))
+            except* _HandedOver:
+                pass
             finally:
-                await ads.stop()
+                await listeners.stop()
+
+    def end(self) -> bool:
+        """Hand over to other replicas, then end; False if there is nothing to wait for (longer)."""
+        has_envoys = self._ads.counters.streams_open > 0
+        may_wait = self._settings.drain_s > 0 and self._is_ready() and has_envoys
+        if may_wait:
+            self._ending.set()
+        return may_wait
+
+    async def _hand_over(self, listeners: Listeners) -> None:
+        """Once told to end: be not ready, so that no new Envoys come, and then let go of all."""
+        await self._ending.wait()
+        unready = self._settings.drain_s / 4
+        _log.info("handing over", streams=self._ads.counters.streams_open)
+        await asyncio.sleep(unready)
+        await listeners.stop(self._settings.drain_s - unready)
+        raise _HandedOver
+
+    def _is_ready(self) -> bool:
+        return self._synced.is_set() and not self._ending.is_set()
 
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[str]:
@@ -130,7 +171,7 @@ class Server(Observer):
             self._store,
             self._ads.registry,
             self._ads.counters,
-            self._synced.is_set,
+            self._is_ready,
             self._preview,
             self._problems,
             self._collector.figures,
@@ -142,18 +183,30 @@ class Server(Observer):
         try:
             listener = web.TCPSite(runner, host, port)
             await listener.start()
-            yield _with_port(self._settings.admin_address, runner.addresses[0][1])
+            yield with_port(self._settings.admin_address, runner.addresses[0][1])
         finally:
             await runner.cleanup()
 
     def _changed(self, changes: Sequence[Change]) -> None:
         said = self._compiler.revision
         self._publisher.apply(changes)
+        if not _IDENTIFYING.isdisjoint(change.key.kind for change in changes):
+            # At once: an Envoy that lost its account gets nothing that is for the new one.
+            self._ads.entrance.look_again()
         self._report_problems()
         if self._compiler.revision != said:
             self._wake_status()
             if self._deployer is not None:
                 self._deployer.wake()
+
+    def _authenticator(self) -> Authenticator:
+        secure = self._settings.secure
+        if secure is None:
+            return LoopbackAuthenticator()
+        return NetworkAuthenticator(secure.credentials, self._account_of)
+
+    def _account_of(self, waypoint: WaypointName) -> str | None:
+        return self._compiler.service_account(waypoint) if self._compiler.serves(waypoint) else None
 
     def rejections_changed(self, waypoint: WaypointName) -> None:
         """What the waypoint's Envoys refuse is another: its users are told."""
@@ -252,20 +305,24 @@ async def serve(
     status: StatusWriter | None = None,
     deployer: Deployer | None = None,
 ) -> None:
-    """Run a server until SIGTERM or SIGINT.
+    """Run a server until SIGTERM, on which it hands its Envoys over if it may, or SIGINT.
 
     Raises AuthorityError if the CA can't be used, InsecureAddress, OSError or RuntimeError if an
     address can't, and SourceError if the source can't be used at all.
     """
     authority = open_authority(settings.ca_dir, _now())
-    server = asyncio.ensure_future(
-        Server(settings, source, authority, status, deployer).run(started)
-    )
+    server = Server(settings, source, authority, status, deployer)
+    running = asyncio.ensure_future(server.run(started))
+
+    def end() -> None:
+        if not server.end():  # for the second time, say
+            running.cancel()
+
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.cancel)
+    loop.add_signal_handler(signal.SIGTERM, end)
+    loop.add_signal_handler(signal.SIGINT, running.cancel)  # a person waits
     try:
-        await server
+        await running
     except asyncio.CancelledError:
         _log.info("stopped")
     except ExceptionGroup as group:
@@ -277,8 +334,3 @@ async def serve(
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _with_port(address: str, port: int) -> str:
-    """The address with the port that was really taken."""
-    return address if address.startswith("unix") else f"{address.rpartition(':')[0]}:{port}"
