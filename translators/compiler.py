@@ -39,11 +39,9 @@ _Member = tuple[WaypointName, ObjectKey]
 _Target = tuple[WaypointName, Destination]
 _JUDGED = (
     *(Service, ServiceEntry, HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, Gateway),
-    *(AuthorizationPolicy, RequestAuthentication, GatewayClass),
+    *(AuthorizationPolicy, RequestAuthentication, GatewayClass, WorkloadEntry),
 )
-_ENDPOINTS = frozenset(
-    {Pod.kind, EndpointSlice.kind, WorkloadEntry.kind}
-)  # of which nothing is said themselves
+_ENDPOINTS = frozenset({Pod.kind, EndpointSlice.kind})  # of which nothing is said themselves
 
 
 class Compiler:
@@ -288,6 +286,9 @@ class Compiler:
 
     def _translate(self, reader: Reader, member: _Member) -> ServiceConfig:
         waypoint, key = member
+        if key.kind == Gateway.kind:
+            guard = authorization.pod_protection(reader, self.mesh, waypoint)
+            return gateway_api.translate_workloads(reader, self.mesh, waypoint, guard)
         service = reader.find(key)
         if not isinstance(service, Service | ServiceEntry):
             return ServiceConfig(key, "")
@@ -299,6 +300,8 @@ class Compiler:
         match reader.find(key):
             case Service() | ServiceEntry() as service:
                 return gateway_api.service_conditions(reader, self.mesh, service)
+            case WorkloadEntry() as entry:
+                return gateway_api.workload_conditions(reader, entry)
             case HTTPRoute() | GRPCRoute() | TCPRoute() | TLSRoute() as route:
                 return gateway_api.route_conditions(reader, self.mesh, route)
             case Gateway() as gateway if gateway_api.is_waypoint(reader, gateway):
@@ -324,7 +327,12 @@ def _place(condition: Condition) -> tuple[ObjectKey, str, str]:
 
 
 def _read_members(reader: Reader, waypoint: WaypointName) -> tuple[ObjectKey, ...]:
-    return tuple(service.key for service in gateway_api.bound_services(reader, waypoint))
+    """The services of a waypoint, and its Gateway if it serves pods by their own addresses."""
+    services = (service.key for service in gateway_api.bound_services(reader, waypoint))
+    gateway = reader.get(Gateway, waypoint.namespace, waypoint.name)
+    if gateway is None or not gateway_api.serves_workloads(reader, gateway):
+        return tuple(services)
+    return (*services, gateway.key)
 
 
 def _read_names(reader: Reader, _: tuple[()]) -> Mapping[WaypointName, None]:

@@ -66,13 +66,14 @@ def namespace(name: str) -> Manifest:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
-def gateway(namespace: str) -> Manifest:
-    """The waypoint of a namespace."""
+def gateway(namespace: str, traffic: str = "") -> Manifest:
+    """The waypoint of a namespace; ``traffic`` is what it is for, if it says so."""
     listener = {"name": "mesh", "port": 15008, "protocol": "HBONE"}
+    labels = {"istio.io/waypoint-for": traffic} if traffic else {}
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "Gateway",
-        "metadata": {"name": WAYPOINT, "namespace": namespace},
+        "metadata": {"name": WAYPOINT, "namespace": namespace, "labels": labels},
         "spec": {"gatewayClassName": "istio-waypoint", "listeners": [listener]},
     }
 

@@ -208,6 +208,13 @@ class Mesh:
         manifest = service(name, self.home, ip, selector or {"pod": "v1"}, ports)
         return Offer(name, ip, manifest)
 
+    async def serve(self, traffic: str = "") -> None:
+        """Let the waypoint be for such traffic, and return when it is; by default for services."""
+        base = _base(self.home, self.pods, traffic)
+        self.folder.put(self.home, *base)
+        await self.plane.until_obeyed(base, by=self.name)
+        await self._round_trip()
+
     async def put(self, name: str, *manifests: Manifest) -> None:
         """Write the file and return when the waypoint obeys it."""
         before = self._written.get(name, set())
@@ -284,6 +291,10 @@ def key_of(manifest: Manifest) -> ObjectKey:
     return key
 
 
+def _base(home: str, pods: Pods, traffic: str = "") -> list[Manifest]:
+    return [namespace(home), gateway(home, traffic), *pods.manifests(home)]
+
+
 @asynccontextmanager
 async def waypoint(
     home: str,
@@ -296,7 +307,7 @@ async def waypoint(
     client_ip: str,
 ) -> AsyncIterator[Mesh]:
     """The waypoint of a namespace, whose manifests are written first."""
-    base = [namespace(home), gateway(home), *pods.manifests(home)]
+    base = _base(home, pods)
     manifests.put(home, *base)
     await plane.until_obeyed(base)
     config = waypoint_bootstrap(home, ip, plane.addresses.xds)

@@ -2,13 +2,14 @@
 
 from translators.authorization.attachment import INDEXES
 from translators.authorization.guard import Guard, guard
-from translators.authorization.protection import protection
+from translators.authorization.protection import pod_protection, protection
 from translators.authorization.status import policy_conditions, tokens_conditions
 
 __all__ = [
     "INDEXES",
     "Guard",
     "guard",
+    "pod_protection",
     "policy_conditions",
     "protection",
     "tokens_conditions",

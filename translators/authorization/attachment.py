@@ -75,18 +75,32 @@ def attached(
 ) -> list[P]:
     """All policies that guard a service at its waypoint, each once, in a stable order.
 
-    Policies of the root namespace that target the GatewayClass, of the waypoint's namespace that
-    target the Gateway, and of the service's namespace that target the Service or ServiceEntry.
+    Those of the waypoint as a whole, and those of the service's namespace that target the Service
+    or ServiceEntry.
+    """
+    home = service.meta.namespace
+    found: list[P] = [
+        *attached_to_waypoint(reader, mesh, waypoint, by_target),
+        *reader.select(by_target, service.kind, home, service.meta.name),
+        *reader.select(by_target, _WHOLE_NAMESPACE, home, ""),
+    ]
+    return list({policy.key: policy for policy in found}.values())
+
+
+def attached_to_waypoint(
+    reader: Reader, mesh: Mesh, waypoint: WaypointName, by_target: Index[P]
+) -> list[P]:
+    """The policies that guard all that a waypoint serves, each once, in a stable order.
+
+    Policies of the root namespace that target the GatewayClass, and of the waypoint's namespace
+    that target the Gateway.
     """
     gateway = reader.get(Gateway, waypoint.namespace, waypoint.name)
     class_name = gateway.class_name if gateway else ""
-    home = service.meta.namespace
     found: list[P] = [
         *reader.select(by_target, "GatewayClass", mesh.root_namespace, class_name),
         *reader.select(by_target, "Gateway", waypoint.namespace, waypoint.name),
-        *reader.select(by_target, service.kind, home, service.meta.name),
         *reader.select(by_target, _WHOLE_NAMESPACE, waypoint.namespace, ""),
-        *reader.select(by_target, _WHOLE_NAMESPACE, home, ""),
     ]
     return list({policy.key: policy for policy in found}.values())
 

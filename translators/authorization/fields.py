@@ -12,6 +12,7 @@ from translators.authorization.text import UnusableValue, path, wildcard
 from translators.ir.authorization import (
     ClaimIs,
     DestinationIp,
+    DestinationPort,
     HeaderIs,
     HostIs,
     MethodIs,
@@ -42,11 +43,14 @@ class Carrier(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a value may depend on besides itself: the mesh, the policy's home, the port."""
+    """What a value may depend on besides itself: the mesh, the policy's home, the port.
+
+    ``port`` is None where connections to any port are guarded at once.
+    """
 
     mesh: Mesh
     namespace: str
-    port: int
+    port: int | None
     carrier: Carrier = Carrier.REQUESTS
 
 
@@ -116,9 +120,11 @@ def cidr(value: str) -> str:
 
 
 def port(scope: Scope, value: str) -> Predicate:
-    """Read a port number. The port of the guarded service is known: it is decided here."""
+    """Read a port number. If the guarded port is known, as a service's is, it is decided here."""
     if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= 65535:
         raise UnusableValue(f"{value!r} is not a port (1-65535)")
+    if scope.port is None:
+        return DestinationPort(int(value))
     return EVERYTHING if int(value) == scope.port else NOTHING
 
 

@@ -81,7 +81,7 @@ class PortPolicy:
 
     policy: AuthorizationPolicy
     mesh: Mesh
-    port: int
+    port: int | None
 
     @cached_property
     def needs(self) -> frozenset[Carrier]:
@@ -141,10 +141,13 @@ class _Rules:
 def guard(
     policies: Iterable[AuthorizationPolicy],
     mesh: Mesh,
-    port: int,
+    port: int | None,
     providers: Mapping[str, Provider] = _NO_PROVIDERS,
 ) -> Guard:
-    """What these policies together mean for a service port; ``providers`` are those to be asked."""
+    """What these policies together mean for a port; ``providers`` are those to be asked.
+
+    ``port`` is None for all ports of a pod.
+    """
     return Guard(tuple(PortPolicy(policy, mesh, port) for policy in policies), providers)
 
 
@@ -177,7 +180,7 @@ def _undoubted(read: Collection[PortPolicy], later: Set[Carrier]) -> Authorizati
     return rules.freeze(_NO_PROVIDERS)
 
 
-def layered(policies: Iterable[AuthorizationPolicy], mesh: Mesh, port: int) -> Authorization:
+def layered(policies: Iterable[AuthorizationPolicy], mesh: Mesh, port: int | None) -> Authorization:
     """What policies that target nothing mean for the tunnels to a port: their L4 rules.
 
     Those that can't be read deny.
@@ -226,7 +229,7 @@ def _rule(policy: AuthorizationPolicy, index: int, meaning: Meaning) -> AuthzRul
 
 
 def meaning_of(
-    policy: AuthorizationPolicy, index: int, mesh: Mesh, port: int, carrier: Carrier
+    policy: AuthorizationPolicy, index: int, mesh: Mesh, port: int | None, carrier: Carrier
 ) -> Meaning:
     """What a rule of a policy demands on a port."""
     scope = Scope(mesh, policy.meta.namespace, port, carrier)

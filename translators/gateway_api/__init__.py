@@ -11,6 +11,13 @@ from translators.gateway_api.binding import (
     waypoints,
 )
 from translators.gateway_api.conditions import route_conditions, service_conditions
+from translators.gateway_api.direct import (
+    bound_workloads,
+    serves_workloads,
+    translate_workloads,
+    workload_conditions,
+    workload_waypoint_of,
+)
 from translators.gateway_api.endpoints import Destination, endpoint_set
 from translators.gateway_api.gateways import gateway_addresses, gateway_conditions
 from translators.gateway_api.indexes import INDEXES
@@ -27,6 +34,7 @@ __all__ = [
     "ServiceConfig",
     "assemble",
     "bound_services",
+    "bound_workloads",
     "endpoint_set",
     "fits_in_place",
     "gateway_addresses",
@@ -35,9 +43,13 @@ __all__ = [
     "is_waypoint",
     "refusal_conditions",
     "route_conditions",
+    "serves_workloads",
     "service_conditions",
     "shared_conditions",
     "translate_service",
+    "translate_workloads",
     "waypoint_of",
     "waypoints",
+    "workload_conditions",
+    "workload_waypoint_of",
 ]

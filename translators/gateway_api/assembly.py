@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from translators.gateway_api.direct import CONNECT_ORIGINATE, ENCAP, MAIN_INTERNAL_DIRECT
 from translators.gateway_api.endpoints import Destination
 from translators.gateway_api.services import (
     MAIN_INTERNAL,
@@ -18,6 +19,7 @@ from translators.ir.authorization import OPEN
 from translators.ir.cluster import (
     InternalCluster,
     OriginateCluster,
+    PassthroughCluster,
     ServiceCluster,
     UpstreamProtocol,
 )
@@ -74,6 +76,7 @@ def assemble(mesh: Mesh, configs: Iterable[ServiceConfig]) -> Assembly:
             *_internal_listeners(kept),
             _connect_table(kept),
             *_tls_routing(mesh, kept),
+            *_direct(kept),
             *_token_rules(kept),
             *(table for config in kept for table in config.tables),
             *(clusters[name] for name in sorted(clusters)),
@@ -146,6 +149,16 @@ def _tls_routing(mesh: Mesh, configs: list[ServiceConfig]) -> Iterator[Node]:
     )
 
 
+def _direct(configs: list[ServiceConfig]) -> Iterator[Node]:
+    """What leads to pods by their own addresses, where the waypoint serves those."""
+    for config in configs:
+        if config.direct is not None:
+            yield config.direct
+            yield InternalCluster(MAIN_INTERNAL_DIRECT, MAIN_INTERNAL_DIRECT)
+            yield InternalCluster(ENCAP, CONNECT_ORIGINATE, requests=True)
+            yield PassthroughCluster()
+
+
 def _is_sniffed(binding: PortBinding) -> bool:
     return binding.http is not None and binding.tcp is not None
 
@@ -159,6 +172,7 @@ def _connect_table(configs: list[ServiceConfig]) -> ConnectTable:
             *((TLS_ROUTES,) if any(config.tls_hosts for config in configs) else ()),
         ),
         origins=tuple(origins),
+        pods=tuple(group for config in configs for group in config.pods),
     )
 
 

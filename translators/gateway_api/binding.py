@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import assert_never
 
 from translators.gateway_api.indexes import (
     CLASSES_BY_CONTROLLER,
@@ -14,6 +13,7 @@ from translators.gateway_api.indexes import (
     SERVICES_BY_WAYPOINT,
 )
 from translators.gateway_api.labels import (
+    FOR_SERVICE_ACCOUNT,
     MANAGED,
     WAYPOINT_FOR,
     asks_for_waypoint,
@@ -35,7 +35,9 @@ WAYPOINT_CLASS = "istio-waypoint"
 HBONE_PORT = 15008
 HBONE = "HBONE"
 
-_MANAGED_BY_MESH = ("istio.io-mesh-controller", "istio.io-eastwest-controller")
+UNSUPPORTED_TRAFFIC = "UnsupportedTrafficType"
+
+MANAGED_BY_MESH = ("istio.io-mesh-controller", "istio.io-eastwest-controller")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +91,30 @@ def waypoint_of(reader: Reader, service: Served) -> Bound | NotBound | None:
     waypoint = _wanted(reader, service)
     if waypoint is None:
         return None
+    return attach(reader, waypoint, service.meta.namespace, TrafficType.SERVICE)
+
+
+def attach(
+    reader: Reader, waypoint: WaypointName, namespace: str, traffic: TrafficType
+) -> Bound | NotBound:
+    """Whether something in a namespace that asks for a waypoint gets it for such traffic.
+
+    ``traffic`` is SERVICE or WORKLOAD.
+    """
     gateway = reader.get(Gateway, waypoint.namespace, waypoint.name)
     if gateway is None or not _is_ready(reader, gateway):
         return NotBound(waypoint, "WaypointIsNotReady", f'waypoint "{waypoint}" is not ready')
-    if not _admits(reader, gateway, service.meta.namespace):
+    if not _admits(reader, gateway, namespace):
         message = (
             f'we are not permitted to attach to waypoint "{waypoint}" (missing allowedRoutes?)'
         )
         return NotBound(waypoint, "AttachmentDenied", message)
-    if not serves_services(reader, gateway):
+    if traffic_type(reader, gateway) not in (traffic, TrafficType.ALL):
         message = (
-            'attempting to bind to traffic type "service" which the waypoint '
+            f'attempting to bind to traffic type "{traffic}" which the waypoint '
             f'"{waypoint}" does not support'
         )
-        return NotBound(waypoint, "UnsupportedTrafficType", message)
+        return NotBound(waypoint, UNSUPPORTED_TRAFFIC, message)
     return Bound(waypoint)
 
 
@@ -116,28 +128,26 @@ def bound_services(reader: Reader, waypoint: WaypointName) -> list[Served]:
     ]
 
 
-def serves_services(reader: Reader, gateway: Gateway) -> bool:
-    """Whether a waypoint handles traffic that is addressed to services."""
-    match traffic_type(reader, gateway):
-        case TrafficType.SERVICE | TrafficType.ALL:
-            return True
-        case TrafficType.WORKLOAD | TrafficType.NONE | None:
-            return False
-        case unknown:
-            assert_never(unknown)
-
-
 def traffic_type(reader: Reader, gateway: Gateway) -> TrafficType | None:
     """Whose traffic a waypoint handles: by its label, its class's, else services'.
 
+    A waypoint for a service account is, unless its own label says otherwise, for workloads.
     None if the label's value is none of those that are known.
     """
     gateway_class = reader.get(GatewayClass, "", gateway.class_name)
     defaults = gateway_class.meta.labels if gateway_class else {}
-    text = gateway.meta.labels.get(WAYPOINT_FOR) or defaults.get(WAYPOINT_FOR)
+    text = gateway.meta.labels.get(WAYPOINT_FOR)
+    if not text and account_of(gateway):
+        return TrafficType.WORKLOAD
+    text = text or defaults.get(WAYPOINT_FOR)
     if not text:
         return TrafficType.SERVICE
     return TrafficType(text) if text in set(TrafficType) else None
+
+
+def account_of(gateway: Gateway) -> str:
+    """The service account whose pods alone a waypoint is for; empty if there is no such bound."""
+    return gateway.meta.annotations.get(FOR_SERVICE_ACCOUNT, "")
 
 
 def hbone_listener(gateway: Gateway) -> GatewayListener | None:
@@ -159,7 +169,7 @@ def _candidates(reader: Reader, waypoint: WaypointName) -> Iterator[Served]:
 def _wanted(reader: Reader, service: Served) -> WaypointName | None:
     if not isinstance(service, Service):
         return _named(reader, service)
-    if service.external_name or service.meta.labels.get(MANAGED) in _MANAGED_BY_MESH:
+    if service.external_name or service.meta.labels.get(MANAGED) in MANAGED_BY_MESH:
         return None
     wanted = _named(reader, service)
     itself = WaypointName(service.meta.namespace, service.meta.name)

@@ -183,7 +183,7 @@ def _endpoint(mesh: Mesh, candidate: _Candidate) -> Endpoint:
         address=candidate.address,
         port=candidate.port,
         tunnel=tunnel,
-        identity=_identity(mesh, pod) if pod is not None and tunnel else "",
+        identity=identity_of_pod(mesh, pod) if pod is not None and tunnel else "",
         locality=Locality(zone=candidate.zone),
     )
 
@@ -193,5 +193,6 @@ def speaks_hbone(pod: Pod) -> bool:
     return not pod.host_network and takes_tunnels(pod.meta.labels, pod.meta.annotations)
 
 
-def _identity(mesh: Mesh, pod: Pod) -> str:
+def identity_of_pod(mesh: Mesh, pod: Pod) -> str:
+    """The SPIFFE ID of a pod: that of its service account."""
     return f"spiffe://{mesh.trust_domain}/ns/{pod.meta.namespace}/sa/{pod.service_account}"

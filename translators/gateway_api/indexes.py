@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from translators.gateway_api.allocation import ENTRIES_BY_ADDRESS, ENTRIES_BY_SLOT
-from translators.gateway_api.labels import named_waypoint, workload_labels
+from translators.gateway_api.labels import FOR_SERVICE_ACCOUNT, named_waypoint, workload_labels
 from translators.ir.waypoint import WaypointName
 from translators.resources.core import Namespace, Pod, Service
 from translators.resources.endpointslice import EndpointSlice
@@ -79,6 +79,26 @@ NAMESPACES_BY_WAYPOINT: Index[Namespace] = Index(
 )
 """Namespaces by the (namespace, name) of the waypoint that their label names."""
 
+PODS_BY_WAYPOINT: Index[Pod] = Index(
+    "pod/waypoint", Pod, lambda pod: _key(named_waypoint(pod.meta, pod.meta.namespace))
+)
+"""Pods by the (namespace, name) of the waypoint that their own label names."""
+
+PODS_BY_NAMESPACE: Index[Pod] = Index("pod/namespace", Pod, lambda pod: [(pod.meta.namespace,)])
+"""Pods by (namespace)."""
+
+WORKLOADS_BY_WAYPOINT: Index[WorkloadEntry] = Index(
+    "workloadentry/waypoint",
+    WorkloadEntry,
+    lambda entry: _key(named_waypoint(entry.meta, entry.meta.namespace)),
+)
+"""WorkloadEntries by the (namespace, name) of the waypoint that their own label names."""
+
+WORKLOADS_BY_NAMESPACE: Index[WorkloadEntry] = Index(
+    "workloadentry/namespace", WorkloadEntry, lambda entry: [(entry.meta.namespace,)]
+)
+"""WorkloadEntries by (namespace)."""
+
 SLICES_BY_SERVICE: Index[EndpointSlice] = Index(
     "endpointslice/service",
     EndpointSlice,
@@ -124,6 +144,16 @@ GATEWAYS_BY_CLASS: Index[Gateway] = Index(
 )
 """Gateways by (name of their class)."""
 
+
+def _by_account(gateway: Gateway) -> Iterator[tuple[str, ...]]:
+    account = gateway.meta.annotations.get(FOR_SERVICE_ACCOUNT)
+    if account:
+        yield gateway.meta.namespace, account
+
+
+GATEWAYS_BY_ACCOUNT: Index[Gateway] = Index("gateway/account", Gateway, _by_account)
+"""Gateways by (namespace, service account) that they are for."""
+
 CLASSES_BY_CONTROLLER: Index[GatewayClass] = Index(
     "gatewayclass/controller", GatewayClass, lambda gateway_class: [(gateway_class.controller,)]
 )
@@ -138,6 +168,10 @@ INDEXES = (
     ENTRIES_BY_SLOT,
     ENTRIES_BY_ADDRESS,
     NAMESPACES_BY_WAYPOINT,
+    PODS_BY_WAYPOINT,
+    PODS_BY_NAMESPACE,
+    WORKLOADS_BY_WAYPOINT,
+    WORKLOADS_BY_NAMESPACE,
     SLICES_BY_SERVICE,
     PODS_BY_LABEL,
     WORKLOADS_BY_LABEL,
@@ -147,6 +181,7 @@ INDEXES = (
     TLS_ROUTES,
     GRANTS_BY_NAMESPACE,
     GATEWAYS_BY_CLASS,
+    GATEWAYS_BY_ACCOUNT,
     CLASSES_BY_CONTROLLER,
 )
 """All of them; a world that is read here must have been made with these."""

@@ -10,6 +10,12 @@ USE_WAYPOINT = "istio.io/use-waypoint"
 USE_WAYPOINT_NAMESPACE = "istio.io/use-waypoint-namespace"
 WAYPOINT_FOR = "istio.io/waypoint-for"
 INGRESS_USE_WAYPOINT = "istio.io/ingress-use-waypoint"
+FOR_SERVICE_ACCOUNT = "istio.io/for-service-account"
+"""The obsolete annotation of a Gateway that serves the pods of one service account."""
+
+GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
+"""Labels the pods of gateways and waypoints."""
+
 MANAGED = "gateway.istio.io/managed"
 TUNNEL = "networking.istio.io/tunnel"
 REDIRECTION = "ambient.istio.io/redirection"

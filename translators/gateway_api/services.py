@@ -25,7 +25,14 @@ from translators.gateway_api.upstreams import Upstream, upstream
 from translators.ir.authorization import OPEN, Authorization, closed
 from translators.ir.cluster import ExternalCluster, ServiceCluster, UpstreamProtocol
 from translators.ir.condition import Condition
-from translators.ir.listener import ConnectHost, HttpChain, PortBinding, TcpChain
+from translators.ir.listener import (
+    ConnectHost,
+    ConnectPods,
+    DirectListener,
+    HttpChain,
+    PortBinding,
+    TcpChain,
+)
 from translators.ir.origin import Origin
 from translators.ir.route import RouteTable
 from translators.ir.tls import TlsHost
@@ -49,6 +56,8 @@ HOST_SERVED = "waypost.dev/HostServed"
 class ServiceConfig:
     """All that one service adds to its waypoint, but for its endpoints.
 
+    Or what all pods together add that are served by their own addresses: then ``service`` is the
+    waypoint's Gateway, and ``direct`` is where ``pods`` are led to.
     ``destinations`` name the clusters among ``clusters`` whose endpoints must be sent with them.
     Clusters of other services may be in several configs, always with equal content.
     """
@@ -63,6 +72,8 @@ class ServiceConfig:
     clusters: tuple[ServiceCluster | ExternalCluster, ...] = ()
     destinations: tuple[Destination, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    direct: DirectListener | None = None
+    pods: tuple[ConnectPods, ...] = ()
 
 
 def translate_service(

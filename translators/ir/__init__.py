@@ -14,6 +14,7 @@ from translators.ir.listener import (
     ConnectOriginate,
     ConnectTable,
     ConnectTerminate,
+    DirectListener,
     InternalListener,
 )
 from translators.ir.origin import Origin
@@ -26,6 +27,7 @@ Node = (
     ConnectTerminate
     | ConnectOriginate
     | InternalListener
+    | DirectListener
     | TlsInspector
     | TlsDispatcher
     | ConnectTable

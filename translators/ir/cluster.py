@@ -65,12 +65,14 @@ class ExternalCluster:
 class InternalCluster:
     """A step inside the proxy: a cluster whose one endpoint is an internal listener.
 
-    ``connects`` tells that the listener takes CONNECT requests, each on a connection of its own.
+    ``connects`` tells that the listener takes CONNECT requests, each on a connection of its own;
+    ``requests``, that requests are sent there as they came.
     """
 
     name: str
     listener: str
     connects: bool = False
+    requests: bool = False
 
 
 @value

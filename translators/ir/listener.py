@@ -69,6 +69,18 @@ class InternalListener:
 
 
 @value
+class DirectListener:
+    """``main_internal_direct``: connections to pods by their own addresses, on any port.
+
+    HTTP goes to ``http``, all else to ``tcp``. It takes every address that it is led to: which
+    there are is for the ``ConnectTable`` to say.
+    """
+
+    http: HttpChain
+    tcp: TcpChain
+
+
+@value
 class Share:
     """A part of the connections, as large as its weight; without a cluster it is refused."""
 
@@ -108,9 +120,29 @@ class ConnectHost:
 
 
 @value
+class ConnectPods:
+    """Pods that a CONNECT may name by their own addresses, with any port.
+
+    All of them are reached in one way: through a tunnel whose far end must show ``identity``, a
+    SPIFFE ID, or, if that is empty, in plaintext. Who may is decided as for a ``ConnectHost`` whose
+    protocol is sniffed.
+    """
+
+    addresses: tuple[str, ...]
+    identity: str
+    authorization: Authorization = OPEN
+    layered: Authorization = OPEN
+    opaque: Authorization = OPEN
+
+
+@value
 class ConnectTable:
-    """The route table ``connect``: every destination of the waypoint; any other gets 404."""
+    """The route table ``connect``: every destination of the waypoint; any other gets 404.
+
+    ``pods`` are distinct in their identity; of two with the same address the first has it.
+    """
 
     hosts: tuple[ConnectHost, ...]
     requires_tables: tuple[str, ...] = ()
     origins: tuple[Origin, ...] = ()
+    pods: tuple[ConnectPods, ...] = ()

@@ -40,7 +40,8 @@ class ValueMatch:
 class RouteMatch:
     """All conditions that a request must fulfil. ``peer_namespaces`` empty: from anywhere.
 
-    ``grpc``: the request is a gRPC call, by its content type.
+    ``grpc``: the request is a gRPC call, by its content type. ``steered_to``: its connection was
+    steered to that cluster when it was opened; empty: to any.
     """
 
     path: PathMatch = PathMatch(PathKind.PREFIX, "/")
@@ -49,6 +50,7 @@ class RouteMatch:
     query: tuple[ValueMatch, ...] = ()
     peer_namespaces: tuple[str, ...] = ()
     grpc: bool = False
+    steered_to: str = ""
 
 
 @value

@@ -137,9 +137,15 @@ def internal_cluster(node: InternalCluster) -> Cluster:
         connect_timeout=_CONNECT_TIMEOUT,
         circuit_breakers=_no_limits(),
         load_assignment=_static(node.name, [internal_address(node.listener)]),
-        typed_extension_protocol_options=_one_connect_each() if node.connects else {},
+        typed_extension_protocol_options=_of_internal(node),
         transport_socket=internal_upstream(),
     )
+
+
+def _of_internal(node: InternalCluster) -> dict[str, Any]:
+    if node.connects:
+        return _one_connect_each()
+    return _protocol(UpstreamProtocol.AS_DOWNSTREAM) if node.requests else {}
 
 
 def _one_connect_each() -> dict[str, Any]:
@@ -189,6 +195,7 @@ def passthrough_cluster(_: PassthroughCluster) -> Cluster:
         connect_timeout=_CONNECT_TIMEOUT,
         cleanup_interval=_CLEANUP_INTERVAL,
         circuit_breakers=_no_limits(),
+        typed_extension_protocol_options=_protocol(UpstreamProtocol.AS_DOWNSTREAM),
     )
 
 

@@ -9,8 +9,9 @@ from envoy_data_plane.envoy.config.route.v3 import (
     WeightedClusterClusterWeight,
 )
 
-from translators.ir.listener import ConnectHost, ConnectionRule, ConnectTable
+from translators.ir.listener import ConnectHost, ConnectionRule, ConnectPods, ConnectTable
 from translators.xds.connect_policy import on_connect
+from translators.xds.direct import pod_hosts
 from translators.xds.filters.ext_authz import armed_checks
 from translators.xds.filters.menu import per_filter_config
 from translators.xds.filters.rbac import armed_layers, armed_rbac, armed_verdicts
@@ -28,7 +29,8 @@ def connect_table(node: ConnectTable) -> RouteConfiguration:
     return RouteConfiguration(
         name=CONNECT_ROUTES,
         virtual_hosts=[
-            _virtual_host(host, authorities) for host, authorities in _distinct(node.hosts)
+            *(_virtual_host(host, authorities) for host, authorities in _distinct(node.hosts)),
+            *pod_hosts(node.pods),
         ],
         validate_clusters=False,
         metadata=provenance(node.origins),
@@ -38,7 +40,8 @@ def connect_table(node: ConnectTable) -> RouteConfiguration:
 def connect_clusters(node: ConnectTable) -> tuple[str, ...]:
     """The clusters that the table steers connections to or asks for consent, each once."""
     steered = rule_clusters(rule for host in node.hosts for rule in host.rules)
-    asked = (check.cluster for host in node.hosts for check in host.authorization.custom)
+    guarded: Iterable[ConnectHost | ConnectPods] = (*node.hosts, *node.pods)
+    asked = (check.cluster for host in guarded for check in host.authorization.custom)
     return tuple(dict.fromkeys((*steered, *asked)))
 
 

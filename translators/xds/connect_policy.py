@@ -23,7 +23,7 @@ from translators.ir.authorization import (
     TextKind,
     TextMatch,
 )
-from translators.xds.address import split_address
+from translators.xds.address import join_host, split_address
 from translators.xds.names import SERVER_NAME_HEADER
 
 
@@ -45,6 +45,27 @@ def on_connect(authorization: Authorization, authorities: Sequence[str]) -> Auth
                 return fact
 
     return _translated(authorization, of_authority)
+
+
+def on_connect_to_hosts(authorization: Authorization, addresses: Sequence[str]) -> Authorization:
+    """The same rules, as they are to be asked of a CONNECT to any port of one of these addresses.
+
+    The port must be written in the one way in which numbers are.
+    """
+
+    def of_host(fact: Predicate) -> Predicate:
+        match fact:
+            case DestinationIp(cidr):
+                network = ip_network(cidr, strict=False)
+                meant = (each for each in addresses if ip_address(each) in network)
+                hosts = (TextMatch(TextKind.PREFIX, f"{join_host(each)}:") for each in meant)
+                return AnyOf(tuple(HeaderIs(":authority", host) for host in hosts))
+            case DestinationPort(port):
+                return HeaderIs(":authority", TextMatch(TextKind.SUFFIX, f":{port}"))
+            case _:
+                return fact
+
+    return OPEN if authorization == OPEN else _translated(authorization, of_host)
 
 
 def on_handshake(authorization: Authorization) -> Authorization:

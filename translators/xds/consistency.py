@@ -12,13 +12,20 @@ from translators.ir import Node
 from translators.ir.authentication import TokenRules
 from translators.ir.cluster import InternalCluster
 from translators.ir.endpoint import EndpointSet
-from translators.ir.listener import ConnectTable, InternalListener
+from translators.ir.listener import ConnectTable, DirectListener, InternalListener
 from translators.ir.route import RouteTable
 from translators.ir.tls import TlsDispatcher, TlsInspector, TlsTable
 from translators.wire import ResourceKey, TypeUrl
 from translators.xds.connect import connect_clusters
 from translators.xds.filters.jwt_authn import key_clusters
-from translators.xds.names import CONNECT_ORIGINATE, TLS_DISPATCH, TLS_ROUTES
+from translators.xds.names import (
+    CONNECT_ORIGINATE,
+    ENCAP,
+    MAIN_INTERNAL_DIRECT,
+    PASSTHROUGH,
+    TLS_DISPATCH,
+    TLS_ROUTES,
+)
 from translators.xds.rendering import TOKEN_RULES, key_of
 from translators.xds.route import table_clusters
 from translators.xds.server_name import tls_clusters
@@ -48,13 +55,17 @@ def _missing(nodes: Iterable[Node], held: set[ResourceKey]) -> Iterator[str]:
                 yield f"{_described(source)} leads to {_described(needed)}, which is not there"
 
 
-def _needs(node: Node) -> tuple[ResourceKey, ...]:
+def _needs(node: Node) -> tuple[ResourceKey, ...]:  # noqa: C901 (a closed union)
     """The resources that a node is of no use without, each once."""
     match node:
         case InternalListener():
             return _distinct(_chains_need(node))
+        case DirectListener():
+            table = ResourceKey(TypeUrl.ROUTE, node.http.name)
+            return (table, *map(_cluster, (ENCAP, PASSTHROUGH)))
         case ConnectTable():
-            clusters = (*(host.cluster for host in node.hosts), *connect_clusters(node))
+            direct = (MAIN_INTERNAL_DIRECT,) if node.pods else ()
+            clusters = (*(host.cluster for host in node.hosts), *direct, *connect_clusters(node))
             return _distinct(map(_cluster, clusters))
         case TlsTable():
             return _distinct(map(_cluster, tls_clusters(node)))

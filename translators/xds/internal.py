@@ -47,7 +47,7 @@ from translators.xds.names import OPAQUE_ALLOW, OPAQUE_DENY, REFUSED
 
 # Bytes that might become an HTTP request are waited for this long, and so is a server that speaks
 # first on a port that declares no protocol.
-_SNIFFING = timedelta(milliseconds=200)
+SNIFFING = timedelta(milliseconds=200)
 
 # The quotes are part of what Envoy looks up.
 _HTTP_PROTOCOLS = ("'h2c'", "'http/1.0'", "'http/1.1'")
@@ -62,8 +62,8 @@ def internal_listener(node: InternalListener) -> Listener:
         name=node.name,
         internal_listener=ListenerInternalListenerConfig(),
         traffic_direction=TrafficDirection.INBOUND,
-        listener_filters=_listener_filters(node.sniff),
-        listener_filters_timeout=_SNIFFING if node.sniff else None,
+        listener_filters=sniffing_filters() if node.sniff else [original_dst()],
+        listener_filters_timeout=SNIFFING if node.sniff else None,
         continue_on_listener_filters_timeout=node.sniff,
         access_log=[refused_connection_log()] if node.sniff else [],
         filter_chain_matcher=_matcher(node),
@@ -74,14 +74,15 @@ def internal_listener(node: InternalListener) -> Listener:
 
 def _refusal(sniff: bool) -> list[FilterChain]:
     """Where the protocol is declared, whoever is denied does not get as far as to the listener."""
-    return [_refusing()] if sniff else []
+    return [refusing()] if sniff else []
 
 
-def _listener_filters(sniff: bool) -> list[ListenerFilter]:
+def sniffing_filters() -> list[ListenerFilter]:
+    """The filters of a listener that finds out what is spoken."""
     inspector = ListenerFilter(
         name="envoy.filters.listener.http_inspector", typed_config=pack(HttpInspector())
     )
-    return [original_dst(), inspector] if sniff else [original_dst()]
+    return [original_dst(), inspector]
 
 
 def _chains(bindings: Iterable[PortBinding]) -> Iterator[HttpChain | TcpChain]:
@@ -96,10 +97,11 @@ def _chains(bindings: Iterable[PortBinding]) -> Iterator[HttpChain | TcpChain]:
 
 @shared
 def _chain(chain: HttpChain | TcpChain) -> FilterChain:
-    return FilterChain(name=chain.name, filters=list(_filters(chain)))
+    return FilterChain(name=chain.name, filters=list(chain_filters(chain)))
 
 
-def _filters(chain: HttpChain | TcpChain) -> Iterator[Filter]:
+def chain_filters(chain: HttpChain | TcpChain) -> Iterator[Filter]:
+    """What a chain does with its connections."""
     match chain:
         case HttpChain():
             yield requests(chain)
@@ -108,7 +110,8 @@ def _filters(chain: HttpChain | TcpChain) -> Iterator[Filter]:
 
 
 @shared
-def _refusing() -> FilterChain:
+def refusing() -> FilterChain:
+    """Where the connections go that are denied."""
     return FilterChain(name=REFUSED, filters=[_close()])
 
 
@@ -140,10 +143,11 @@ def _decision(binding: PortBinding, sniff: bool) -> MatcherOnMatch | None:
         return None if binding.tcp is None else _use(binding.tcp.name)
     if binding.tcp is None or not sniff:
         return _use(binding.http.name)
-    return MatcherOnMatch(matcher=_sniffed(binding.http, binding.tcp))
+    return MatcherOnMatch(matcher=by_protocol(binding.http, binding.tcp))
 
 
-def _sniffed(http: HttpChain, tcp: TcpChain) -> Matcher:
+def by_protocol(http: HttpChain, tcp: TcpChain) -> Matcher:
+    """HTTP to the one chain, all else, unless it is denied, to the other."""
     use_http = {protocol: _use(http.name) for protocol in _HTTP_PROTOCOLS}
     return _look_up(ApplicationProtocolInput(), use_http, otherwise=_use_unless_denied(tcp.name))
 

@@ -1,6 +1,7 @@
 """Which requests a route is for."""
 
 import re
+from collections.abc import Iterator
 from typing import TypedDict, assert_never
 
 from envoy_data_plane.envoy.config.route.v3 import (
@@ -9,10 +10,15 @@ from envoy_data_plane.envoy.config.route.v3 import (
     RouteMatchGrpcRouteMatchOptions,
 )
 from envoy_data_plane.envoy.config.route.v3 import RouteMatch as EnvoyMatch
-from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
+from envoy_data_plane.envoy.type.matcher.v3 import (
+    FilterStateMatcher,
+    RegexMatcher,
+    StringMatcher,
+)
 
 from translators.ir.route import PathKind, PathMatch, RouteMatch, ValueMatch
 from translators.wire import template
+from translators.xds.names import TCP_DESTINATION
 from translators.xds.peer import peer_in_namespaces
 from translators.xds.text import escaped, exact, regex
 
@@ -38,7 +44,6 @@ def route_match(match: RouteMatch) -> EnvoyMatch:
     headers = [_header(header) for header in match.headers]
     if match.method:
         headers.append(HeaderMatcher(name=":method", string_match=exact(match.method)))
-    namespaces = match.peer_namespaces
     return EnvoyMatch(
         **path,
         headers=headers,
@@ -46,7 +51,7 @@ def route_match(match: RouteMatch) -> EnvoyMatch:
             QueryParameterMatcher(name=parameter.name, string_match=_value(parameter))
             for parameter in match.query
         ],
-        filter_state=[peer_in_namespaces(namespaces)] if namespaces else [],
+        filter_state=list(_of_connection(match)),
         grpc=RouteMatchGrpcRouteMatchOptions() if match.grpc else None,
     )
 
@@ -54,6 +59,13 @@ def route_match(match: RouteMatch) -> EnvoyMatch:
 @template
 def _below(segments: str) -> EnvoyMatch:
     return EnvoyMatch(path_separated_prefix=segments)
+
+
+def _of_connection(match: RouteMatch) -> Iterator[FilterStateMatcher]:
+    if match.peer_namespaces:
+        yield peer_in_namespaces(match.peer_namespaces)
+    if match.steered_to:
+        yield FilterStateMatcher(key=TCP_DESTINATION, string_match=exact(match.steered_to))
 
 
 def takes_all(match: RouteMatch) -> bool:

@@ -18,6 +18,9 @@ MAIN_INTERNAL_SNIFF: Final = "main_internal_sniff"
 MAIN_INTERNAL_TLS: Final = "main_internal_tls"
 """The internal listener that reads server names, and the cluster that leads to it."""
 
+MAIN_INTERNAL_DIRECT: Final = "main_internal_direct"
+"""The internal listener for pods' own addresses, and the cluster that leads to it."""
+
 TLS_DISPATCH: Final = "tls_dispatch"
 """The internal listener that routes by server name, and the cluster that leads to it."""
 
@@ -26,6 +29,9 @@ CONNECT_ROUTES: Final = "connect"
 
 TLS_ROUTES: Final = "tls"
 """The route table of ``tls_dispatch``."""
+
+ENCAP: Final = "encap"
+"""The cluster that leads to ``connect_originate`` for the address that the client named."""
 
 PASSTHROUGH: Final = "passthrough"
 """The cluster that dials what the client named."""
@@ -71,6 +77,9 @@ REFUSED: Final = "refused"
 
 SERVER_NAME_HEADER: Final = "x-waypost-server-name"
 """Carries the server name of a TLS handshake on the CONNECT between two internal listeners."""
+
+EXPECTED_IDENTITY: Final = "waypost.expected_identity"
+"""Filter state: the SPIFFE ID that a pod addressed directly must show."""
 
 HBONE_METADATA: Final = "waypost.hbone"
 """Endpoint metadata: the SPIFFE ID that the far end of a tunnel must show, under ``san``."""

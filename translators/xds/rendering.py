@@ -19,6 +19,7 @@ from translators.ir.listener import (
     ConnectOriginate,
     ConnectTable,
     ConnectTerminate,
+    DirectListener,
     InternalListener,
 )
 from translators.ir.route import RouteTable
@@ -33,6 +34,7 @@ from translators.xds.cluster import (
     service_cluster,
 )
 from translators.xds.connect import connect_clusters, connect_table
+from translators.xds.direct import direct_listener
 from translators.xds.endpoint import load_assignment
 from translators.xds.filters.jwt_authn import key_clusters, token_rules
 from translators.xds.filters.menu import Filter
@@ -42,7 +44,9 @@ from translators.xds.names import (
     CONNECT_ORIGINATE,
     CONNECT_ROUTES,
     CONNECT_TERMINATE,
+    ENCAP,
     MAIN_INTERNAL,
+    MAIN_INTERNAL_DIRECT,
     MAIN_INTERNAL_SNIFF,
     MAIN_INTERNAL_TLS,
     PASSTHROUGH,
@@ -52,6 +56,13 @@ from translators.xds.names import (
 from translators.xds.route import route_table, table_clusters
 from translators.xds.secret import certificate, trust_bundle
 from translators.xds.server_name import tls_clusters, tls_dispatcher, tls_inspector, tls_table
+
+_DIRECT_CLUSTERS = tuple(ResourceKey(TypeUrl.CLUSTER, name) for name in (ENCAP, PASSTHROUGH))
+_DIRECT = (
+    ResourceKey(TypeUrl.LISTENER, MAIN_INTERNAL_DIRECT),
+    ResourceKey(TypeUrl.CLUSTER, MAIN_INTERNAL_DIRECT),
+    *_DIRECT_CLUSTERS,
+)
 
 TOKEN_RULES = ResourceKey(TypeUrl.EXTENSION, Filter.TOKENS.value)
 """The extension that knows the issuers of tokens: a waypoint that routes requests has one."""
@@ -87,6 +98,8 @@ def key_of(node: Node) -> ResourceKey:  # noqa: C901 (a closed union)
             return ResourceKey(TypeUrl.LISTENER, CONNECT_ORIGINATE)
         case InternalListener():
             return ResourceKey(TypeUrl.LISTENER, node.name)
+        case DirectListener():
+            return ResourceKey(TypeUrl.LISTENER, MAIN_INTERNAL_DIRECT)
         case TlsInspector():
             return ResourceKey(TypeUrl.LISTENER, MAIN_INTERNAL_TLS)
         case TlsDispatcher():
@@ -121,6 +134,8 @@ def _message(node: Node) -> Message:  # noqa: C901 (a closed union)
             return connect_originate(node)
         case InternalListener():
             return internal_listener(node)
+        case DirectListener():
+            return direct_listener(node)
         case TlsInspector():
             return tls_inspector(node)
         case TlsDispatcher():
@@ -167,7 +182,10 @@ def _requires(node: Node) -> tuple[ResourceKey, ...]:
                 *(ResourceKey(TypeUrl.CLUSTER, host.cluster) for host in node.hosts),
                 *_with_endpoints(connect_clusters(node)),
                 *(ResourceKey(TypeUrl.ROUTE, name) for name in node.requires_tables),
+                *(_DIRECT if node.pods else ()),
             )
+        case DirectListener():
+            return _DIRECT_CLUSTERS
         case TlsInspector():
             return (ResourceKey(TypeUrl.CLUSTER, TLS_DISPATCH),)
         case TlsTable():

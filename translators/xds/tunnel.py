@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from envoy_data_plane.envoy.config.route.v3 import (
+    HeaderMatcher,
     Route,
     RouteAction,
     RouteActionUpgradeConfig,
@@ -13,6 +14,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
     WeightedCluster,
     WeightedClusterClusterWeight,
 )
+from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
 from translators.ir.listener import ConnectionRule, Share
 from translators.wire import shared, template
@@ -37,6 +39,16 @@ def tunnel_to(name: str, cluster: str) -> Route:
 def _tunnel() -> RouteActionUpgradeConfig:
     return RouteActionUpgradeConfig(
         upgrade_type="CONNECT", connect_config=RouteActionUpgradeConfigConnectConfig()
+    )
+
+
+def tunnel_to_any_port(name: str, cluster: str, authority: StringMatcher) -> Route:
+    """Every CONNECT with such an authority goes to one cluster."""
+    asked = HeaderMatcher(name=":authority", string_match=authority)
+    return Route(
+        name=name,
+        match=RouteMatch(connect_matcher=RouteMatchConnectMatcher(), headers=[asked]),
+        route=RouteAction(cluster=cluster, timeout=timedelta(0), upgrade_configs=[_tunnel()]),
     )
 
 

@@ -15,6 +15,7 @@ from envoy_data_plane.google.protobuf import Any
 from translators.wire import pack
 from translators.xds.filters.rbac import OPAQUE_FILTERS, verdict_prefix
 from translators.xds.names import (
+    EXPECTED_IDENTITY,
     HBONE_METADATA,
     LOCAL_ADDRESS,
     LOCAL_PRINCIPAL,
@@ -70,12 +71,33 @@ def inert_destination() -> HttpConfig:
     return HttpConfig()
 
 
-def armed_destination(cluster: str) -> dict[str, Any]:
-    """On a CONNECT: the cluster that the TCP chain behind forwards to, instead of its own."""
-    text = cluster.replace("%", "%%")
+def armed_destination(cluster: str, identity: str = "") -> dict[str, Any]:
+    """On a CONNECT: the cluster that the TCP chain behind forwards to, instead of its own.
+
+    ``identity`` is the SPIFFE ID that must be found there, for ``same_destination``.
+    """
+    text = _literal(cluster)
     # The object that the proxy reads can't be hashed; its twin keeps the pools apart.
     states = [_shared(_TCP_CLUSTER, text), _shared(TCP_DESTINATION, text, _HASHABLE)]
+    if identity:
+        states.append(_shared(EXPECTED_IDENTITY, _literal(identity), _HASHABLE))
     return {CONNECT_DESTINATION: pack(HttpConfig(on_request_headers=states))}
+
+
+def same_destination() -> Filter:
+    """On a connection to a pod: which one it is, and who must answer there, go along.
+
+    The identity goes as far as to the cluster that dials, two listeners on.
+    """
+    identity = FilterStateValue(
+        object_key=_EXPECTED_NAMES,
+        format_string=_format(f"%FILTER_STATE({EXPECTED_IDENTITY}:PLAIN)%"),
+        skip_if_empty=True,
+        shared_with_upstream=FilterStateValueSharedWithUpstream.TRANSITIVE,
+    )
+    address = _shared(LOCAL_ADDRESS, "%DOWNSTREAM_LOCAL_ADDRESS%")
+    config = NetworkConfig(on_new_connection=[address, identity])
+    return Filter(name="same_destination", typed_config=pack(config))
 
 
 def same_connection() -> Filter:
@@ -122,6 +144,10 @@ def _shared(
         skip_if_empty=skip_if_empty,
         shared_with_upstream=FilterStateValueSharedWithUpstream.ONCE,
     )
+
+
+def _literal(text: str) -> str:
+    return text.replace("%", "%%")
 
 
 def _format(text: str) -> SubstitutionFormatString:
