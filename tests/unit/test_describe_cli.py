@@ -137,13 +137,13 @@ Waypoint:
   Name:     bookinfo/waypoint
   Label:    istio.io/use-waypoint=waypoint (of Namespace bookinfo)
   Bound:    no
-  Message:  waypost serves traffic to services, none to pods' own addresses
+  Message:  waypoint bookinfo/waypoint is not for its own address
 Ways In:
   Way                 Waypoint           Why
   ---                 --------           ---
   to Service ratings  bookinfo/waypoint  the pod sees the waypoint's identity, not the client's
-  to its own address  <none>             \
-ztunnel delivers it; waypost serves traffic to services, none to pods' own addresses
+  to its own address  <none>             ztunnel delivers it
+Policies:             <none>
 Policies At Ztunnel:  <none>
 """
     )
@@ -360,6 +360,28 @@ def test_a_pod_is_told_what_ztunnel_enforces(shop: Path):
     facts = told(shop, "pod", "web-1")
     assert facts["policiesAtZtunnel"] == ["DENY AuthorizationPolicy shop/l4"]
     assert [way["waypoint"] for way in facts["waysIn"]] == ["shop/wp", None]
+
+
+def test_a_pod_is_told_which_waypoint_serves_its_own_address(shop: Path):
+    add(shop, GATEWAY, name="pods", namespace="shop", labels="{istio.io/waypoint-for: workload}")
+    add(shop, POD, name="db-0", labels="{istio.io/use-waypoint: pods}", annotations="{}")
+    add(
+        shop,
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+        "metadata: {name: p, namespace: shop}\nspec: {action: DENY, targetRefs: "
+        "[{group: gateway.networking.k8s.io, kind: Gateway, name: pods}]}\n",
+    )
+    facts = told(shop, "pod", "db-0")
+    assert facts["waypoint"] == {
+        "name": "shop/pods",
+        "label": "istio.io/use-waypoint=pods (of Pod db-0)",
+        "bound": True,
+        "handles": "traffic to pods' own addresses",
+    }
+    assert [(way["way"], way["waypoint"]) for way in facts["waysIn"]] == [
+        ("to its own address", "shop/pods")
+    ]
+    assert [row["policy"] for row in facts["policies"]] == ["AuthorizationPolicy shop/p"]
 
 
 @pytest.mark.parametrize("kind", ["service", "pod", "namespace"])

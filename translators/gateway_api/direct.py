@@ -95,6 +95,15 @@ def workload_waypoint_of(reader: Reader, workload: Addressee) -> Bound | NotBoun
     return found
 
 
+def account_waypoint(reader: Reader, workload: Addressee) -> WaypointName | None:
+    """The waypoint for the service account of a workload, if there is one; the oldest."""
+    account, home = _account(workload)
+    for gateway in _by_age(reader.select(GATEWAYS_BY_ACCOUNT, home, account)):
+        if is_waypoint(reader, gateway) and serves_workloads(reader, gateway):
+            return WaypointName(home, gateway.meta.name)
+    return None
+
+
 def bound_workloads(reader: Reader, waypoint: WaypointName) -> list[Addressee]:
     """All workloads that a waypoint serves by their own addresses; the youngest come first.
 
@@ -139,6 +148,21 @@ def translate_workloads(
         direct=DirectListener(_http_chain(mesh), _tcp_chain(mesh)),
         pods=tuple(_groups(mesh, workloads, guard)),
     )
+
+
+def why_never_served(workload: Addressee) -> str:
+    """Why a workload's address can't be served, whatever its labels; empty if it can.
+
+    It must be its own, and that of no proxy.
+    """
+    labels = workload.meta.labels
+    if labels.get(MANAGED) in MANAGED_BY_MESH or GATEWAY_NAME in labels:
+        return "it is a proxy itself"
+    if isinstance(workload, Pod) and workload.host_network:
+        return "its address is that of its node and of others"
+    if isinstance(workload, Pod) and workload.phase in _OVER:
+        return "it has ended"
+    return ""
 
 
 def addresses_of(workload: Addressee) -> list[str]:
@@ -207,33 +231,18 @@ def _tcp_chain(mesh: Mesh) -> TcpChain:
 
 
 def _wish_of(reader: Reader, workload: Addressee) -> _Wish | None:
-    if not _can_be_named(workload):
+    if why_never_served(workload):
         return None
     meta, home = workload.meta, workload.meta.namespace
     if asks_for_waypoint(meta):
         own = named_waypoint(meta, home)
         return None if own is None else _Wish(own)
-    account, _ = _account(workload)
-    for gateway in _by_age(reader.select(GATEWAYS_BY_ACCOUNT, home, account)):
-        if is_waypoint(reader, gateway) and serves_workloads(reader, gateway):
-            return _Wish(WaypointName(home, gateway.meta.name))
+    for_account = account_waypoint(reader, workload)
+    if for_account is not None:
+        return _Wish(for_account)
     namespace = reader.get(Namespace, "", home)
     named = named_waypoint(namespace.meta, home) if namespace else None
     return None if named is None else _Wish(named, inherited=True)
-
-
-def _can_be_named(workload: Addressee) -> bool:
-    """Whether its address is its own, and that of no proxy.
-
-    A pod in its node's network has the node's address, as have others; one that has ended has
-    none any more.
-    """
-    labels = workload.meta.labels
-    if labels.get(MANAGED) in MANAGED_BY_MESH or GATEWAY_NAME in labels:
-        return False
-    if isinstance(workload, WorkloadEntry):
-        return True
-    return not workload.host_network and workload.phase not in _OVER
 
 
 def _account(workload: Addressee) -> tuple[str, str]:
@@ -263,7 +272,7 @@ def _decider(reader: Reader, waypoint: WaypointName) -> Callable[[Addressee], bo
     def is_bound(workload: Addressee) -> bool:
         labels = workload.meta.labels
         named = (labels.get(USE_WAYPOINT), labels.get(USE_WAYPOINT_NAMESPACE))
-        alike = (_can_be_named(workload), _account(workload), *named)
+        alike = (why_never_served(workload), _account(workload), *named)
         if alike not in known:
             known[alike] = workload_waypoint_of(reader, workload) == Bound(waypoint)
         return known[alike]

@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 
 from translators.gateway_api.binding import Bound, NotBound, traffic_type, waypoint_of
+from translators.gateway_api.direct import (
+    account_waypoint,
+    why_never_served,
+    workload_waypoint_of,
+)
 from translators.gateway_api.labels import (
+    FOR_SERVICE_ACCOUNT,
     USE_WAYPOINT,
     USE_WAYPOINT_NAMESPACE,
     asks_for_waypoint,
@@ -16,12 +22,10 @@ from translators.resources.metadata import KubernetesObject
 from translators.world import Reader
 from xds_server.cli.describe_text import Facts
 
-SERVICES_ONLY = "waypost serves traffic to services, none to pods' own addresses"
-
 _HANDLED = {
     TrafficType.SERVICE: "traffic to services",
-    TrafficType.WORKLOAD: f"nothing: it is for workloads, and {SERVICES_ONLY}",
-    TrafficType.ALL: f"traffic to services; it is for workloads too, but {SERVICES_ONLY}",
+    TrafficType.WORKLOAD: "traffic to pods' own addresses",
+    TrafficType.ALL: "traffic to services and to pods' own addresses",
     TrafficType.NONE: "nothing",
     None: "nothing: the value of istio.io/waypoint-for is unknown",
 }
@@ -62,6 +66,35 @@ def enrolment_facts(reader: Reader, service: Service) -> Facts:
             return facts | {"bound": False, "reason": reason, "message": message}
         case None:
             return facts | {"bound": False}
+
+
+def pod_enrolment_facts(reader: Reader, pod: Pod) -> Facts:
+    """The waypoint of a pod for traffic to its own address, and by which label it is that."""
+    facts = wish_facts(_wish_of_pod(reader, pod))
+    match workload_waypoint_of(reader, pod):
+        case Bound(waypoint):
+            return facts | {"bound": True, "handles": handled(reader, waypoint)}
+        case NotBound(_, reason, message):
+            return facts | {"bound": False, "reason": reason, "message": message}
+        case None:
+            return facts | {"bound": False, "message": _why_not(reader, pod)}
+
+
+def _wish_of_pod(reader: Reader, pod: Pod) -> Wish | None:
+    waypoint = None if asks_for_waypoint(pod.meta) else account_waypoint(reader, pod)
+    if waypoint is None:
+        return wish_of(reader, pod)
+    label = f"{FOR_SERVICE_ACCOUNT}={pod.service_account}"
+    return Wish(waypoint, label, f"Gateway {waypoint.name}")
+
+
+def _why_not(reader: Reader, pod: Pod) -> str:
+    never, wish = why_never_served(pod), wish_of(reader, pod)
+    if never:
+        return f"no waypoint serves its address: {never}"
+    if wish is None or wish.waypoint is None:
+        return "no waypoint is asked for"
+    return f"waypoint {wish.waypoint} is not for its own address"
 
 
 def wish_facts(wish: Wish | None) -> Facts:

@@ -10,25 +10,31 @@ from translators.gateway_api import (
     translate_service,
     waypoint_of,
     waypoints,
+    workload_waypoint_of,
 )
 from translators.gateway_api.endpoints import speaks_hbone
 from translators.gateway_api.labels import MANAGED
 from translators.gateway_api.names import host_of, virtual_ips
 from translators.gateway_api.selectors import selects
-from translators.ir.waypoint import Mesh
+from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.authorizationpolicy import AuthorizationPolicy
 from translators.resources.core import Namespace, Pod, Service
 from translators.resources.gateway import Gateway
 from translators.world import Reader
 from xds_server.cli.describe_bypass import named, uncaptured, ways_to
 from xds_server.cli.describe_enrolment import (
-    SERVICES_ONLY,
     enrolment_facts,
     handled,
+    pod_enrolment_facts,
     wish_facts,
     wish_of,
 )
-from xds_server.cli.describe_routing import ignored_facts, policy_facts, port_facts
+from xds_server.cli.describe_routing import (
+    ignored_facts,
+    pod_policy_facts,
+    policy_facts,
+    port_facts,
+)
 from xds_server.cli.describe_text import Facts, Value
 from xds_server.cli.manifests import Manifests
 
@@ -68,6 +74,8 @@ def pod_facts(compiled: Manifests, mesh: Mesh, pod: Pod) -> Facts:
     """A pod: how it is reached, by its services' addresses and by its own."""
     reader, meta = compiled.reader(), pod.meta
     captured = speaks_hbone(pod)
+    bound = workload_waypoint_of(reader, pod)
+    through = bound.waypoint if isinstance(bound, Bound) else None
     return {
         "kind": "Pod",
         "name": meta.name,
@@ -75,8 +83,9 @@ def pod_facts(compiled: Manifests, mesh: Mesh, pod: Pod) -> Facts:
         "identity": f"spiffe://{mesh.trust_domain}/ns/{meta.namespace}/sa/{pod.service_account}",
         "addresses": list(pod.ips),
         "captured": captured,
-        "waypoint": wish_facts(wish_of(reader, pod)) | {"bound": False, "message": SERVICES_ONLY},
-        "waysIn": [*_service_ways(compiled, pod), _own_way(captured)],
+        "waypoint": pod_enrolment_facts(reader, pod),
+        "waysIn": [*_service_ways(compiled, pod), _own_way(through, captured)],
+        "policies": pod_policy_facts(reader, mesh, through) if through else [],
         "policiesAtZtunnel": _ztunnel_policies(reader, mesh, pod) if captured else [],
     }
 
@@ -113,9 +122,13 @@ def _service_ways(compiled: Manifests, pod: Pod) -> Iterator[Value]:
         }
 
 
-def _own_way(captured: bool) -> Value:
-    why = "ztunnel delivers it" if captured else "nobody takes it on the way"
-    return {"way": "to its own address", "waypoint": None, "why": f"{why}; {SERVICES_ONLY}"}
+def _own_way(through: WaypointName | None, captured: bool) -> Value:
+    if through is not None:
+        why = "from captured pods; only policies of the waypoint itself are enforced"
+    else:
+        why = "ztunnel delivers it" if captured else "nobody takes it on the way"
+    waypoint = str(through) if through else None
+    return {"way": "to its own address", "waypoint": waypoint, "why": why}
 
 
 def _ztunnel_policies(reader: Reader, mesh: Mesh, pod: Pod) -> list[Value]:

@@ -8,6 +8,7 @@ from translators.authorization.attachment import (
     TOKENS_BY_TARGET,
     Policy,
     attached,
+    attached_to_waypoint,
     layered_policies,
 )
 from translators.authorization.guard import is_dry_run
@@ -37,11 +38,26 @@ def policy_facts(
     reader: Reader, mesh: Mesh, waypoint: WaypointName, service: Service
 ) -> list[Value]:
     """The policies that the waypoint enforces for a service, in the order in which they decide."""
-    layered = layered_policies(reader, mesh, waypoint)
     policies: list[Policy] = [
         *attached(reader, mesh, waypoint, service, BY_TARGET),
         *attached(reader, mesh, waypoint, service, TOKENS_BY_TARGET),
     ]
+    return _in_order(reader, mesh, waypoint, policies)
+
+
+def pod_policy_facts(reader: Reader, mesh: Mesh, waypoint: WaypointName) -> list[Value]:
+    """The policies that the waypoint enforces for pods' own addresses."""
+    policies: list[Policy] = [
+        *attached_to_waypoint(reader, mesh, waypoint, BY_TARGET),
+        *attached_to_waypoint(reader, mesh, waypoint, TOKENS_BY_TARGET),
+    ]
+    return _in_order(reader, mesh, waypoint, policies)
+
+
+def _in_order(
+    reader: Reader, mesh: Mesh, waypoint: WaypointName, policies: list[Policy]
+) -> list[Value]:
+    layered = layered_policies(reader, mesh, waypoint)
     order = _TOKENS_FIRST if mesh.tokens_before_custom else _ORDER
     policies.sort(key=lambda policy: _rank(order, policy))
     rows = [(policy, "tunnel") for policy in layered] + [(policy, "request") for policy in policies]
