@@ -129,7 +129,7 @@ async def stage(
 ) -> AsyncIterator[Stage]:
     """Everything runs; there are no objects yet but those that every cluster has."""
     port = free_port("127.0.0.1")
-    settings = DeploymentSettings(f"{XDS}:{port}", concurrency=1, drain_s=DRAIN_S, audience="")
+    settings = DeploymentSettings(f"{XDS}:{port}", concurrency=1, drain_s=DRAIN_S)
     ips = (net.ip(host) for host in count(150))
     async with KubeApi(("gateway-api-standard", "istio")) as api:
         api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}})
@@ -139,7 +139,7 @@ async def stage(
             fleet.add(EchoApp("web", version, net.ip(host), (HTTP,)))
         try:
             async with (
-                replica(api, folder, certs.authority, deploys=settings, xds_port=port) as one,
+                replica(api, folder, certs.authority, deploys=settings) as one,
                 kubelet(api, folder / "pods", ips, {XDS: "127.0.0.1"}) as pods,
             ):
                 yield Stage(api, kube, pods, one)

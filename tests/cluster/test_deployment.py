@@ -17,7 +17,7 @@ from translators.deployment import DeploymentSettings
 from xds_server.deployment import deployer as deployer_module
 from xds_server.deployment import parameters
 
-SETTINGS = DeploymentSettings("xds.example:15012")
+SETTINGS = DeploymentSettings("xds.example:0")
 APPS, CORE = "apps", ""
 Start = Callable[..., AbstractAsyncContextManager[Replica]]
 

@@ -128,7 +128,7 @@ async def test_a_waypoint_by_our_own_command(cluster: Stage, tmp_path: Path) -> 
     assert "Programmed" in told.output
     assert "True" in told.output
     deleted = await shell.run("delete", "-n", "shop", "waypoint")
-    assert deleted.output == "waypoint shop/waypoint deleted\n"
+    assert "waypoint shop/waypoint deleted\n" in deleted.output
     await eventually(lambda: not cluster.pods.pods, timeout_s=DRAIN_S + 10)
 
 

@@ -4,9 +4,11 @@ It writes status, and deploys waypoints if it is told how.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,12 @@ from translators.deployment import DeploymentSettings
 from translators.ir.waypoint import Mesh
 from xds_server.deployment import Deployer, managed_source
 from xds_server.identity.authority import Authority
+from xds_server.identity.token_review import TokenReviews
+from xds_server.identity.tokens import TokenCredentials
+from xds_server.serving.listeners import SecureXds
 from xds_server.serving.server import Addresses, Server
 from xds_server.sources.kubernetes import KubernetesSource
-from xds_server.sources.kubernetes.login import choose_login
+from xds_server.sources.kubernetes.login import Login, choose_login
 from xds_server.sources.kubernetes.transport import Transport
 from xds_server.status import Leader, Objects, StatusWriter, Terms
 
@@ -87,18 +92,20 @@ async def replica(
     name: str = "a",
     terms: Terms = QUICK,
     deploys: DeploymentSettings | None = None,
-    xds_port: int = 0,
 ) -> AsyncIterator[Replica]:
-    """A replica that has started; ``name`` is its identity."""
+    """A replica that has started; ``name`` is its identity.
+
+    If it deploys, it serves xDS by TLS at the port that waypoints are told, on 127.0.0.1.
+    """
     login = choose_login(api.write_kubeconfig(folder / f"kubeconfig-{name}"))
     objects = Objects(Transport(login))
     writer = StatusWriter(objects, Leader(objects, "default", "waypost-status", name, terms))
     source = KubernetesSource(login, patience=IMPATIENT)
-    deployer = None
+    given, deployer = settings(folder / name), None
     if deploys is not None:
         managed = managed_source(login, IMPATIENT)
         deployer = Deployer(objects, writer.leader, managed, Mesh(), deploys)
-    given = settings(folder / name, xds_port)
+        given = replace(given, secure=_secure(login, deploys))
     server = Server(given, source, authority, writer, deployer)
     started: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
     running = asyncio.create_task(server.run(started.set_result))
@@ -109,6 +116,13 @@ async def replica(
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+def _secure(login: Login, deploys: DeploymentSettings) -> SecureXds:
+    host, _, port = deploys.xds.rpartition(":")
+    reviews = TokenReviews(Transport(login), deploys.audience)
+    credentials = TokenCredentials(reviews, lambda: datetime.now(UTC), time.monotonic)
+    return SecureXds(f"127.0.0.1:{port}", (host,), credentials)
 
 
 def conditions(entry: dict[str, Any]) -> dict[str, tuple[str, str]]:

@@ -143,7 +143,7 @@ def _arguments(cluster_domain: str, settings: DeploymentSettings) -> tuple[str, 
         settings.xds,
         ready=f"0.0.0.0:{READY_PORT}",
         metrics=f"0.0.0.0:{METRICS_PORT}",
-        secure=_stream(settings) if settings.audience else None,
+        secure=_stream(settings),
     )
     return (
         *("--config-yaml", bootstrap(node).to_json()),
@@ -167,7 +167,7 @@ def _stream(settings: DeploymentSettings) -> SecureStream:
 @cache
 def roots_files(settings: DeploymentSettings) -> Mapping[str, str]:
     """What goes with the roots: file names and contents."""
-    return companions(_stream(settings)) if settings.audience else {}
+    return companions(_stream(settings))
 
 
 @cache

@@ -14,7 +14,7 @@ class DeploymentSettings:
     ``image`` is stock Envoy, ``xds`` the control plane's ``host:port`` as pods reach it.
     Gateways of another ``revision`` are left alone. ``concurrency`` is the number of worker
     threads, ``drain_s`` how many seconds a pod that is to end has for its open requests.
-    ``audience`` is whom the pods' tokens are for, empty where xDS is plaintext.
+    ``audience`` is whom the pods' tokens are for.
     """
 
     xds: str

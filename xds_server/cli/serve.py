@@ -52,10 +52,10 @@ _STATE = Path("~/.local/state/waypost/ca").expanduser()
 @click.option(
     "--deploy/--no-deploy",
     "deploys",
-    default=True,
-    show_default=True,
+    default=None,
     envvar="WAYPOST_DEPLOY",
-    help="With --kubernetes and --status: run Envoys for the Gateways of waypoints.",
+    help="With --kubernetes and --status: run Envoys for the Gateways of waypoints; usual with "
+    "--xds-tls, which they need.",
 )
 @deployment_options
 @click.option(
@@ -103,7 +103,7 @@ def serve(
     kubeconfig: Path | None,
     context: str | None,
     writes_status: bool,
-    deploys: bool,
+    deploys: bool | None,
     deployment: Deployment,
     namespace: str | None,
     ca_dir: Path,
@@ -126,6 +126,10 @@ def serve(
 
     if kubernetes == (manifests is not None):
         raise click.UsageError("give either --manifests DIR or --kubernetes")
+    if deploys and not (kubernetes and writes_status):
+        raise click.UsageError("--deploy needs --kubernetes and --status")
+    if deploys and not (secure_xds.address or deployment.xds):
+        raise click.UsageError("--deploy needs --xds-tls, or --waypoint-xds of another server")
     log_to_stderr()
     try:
         check_plaintext_address(xds_address)
@@ -135,7 +139,7 @@ def serve(
         deployer: Deployer | None = None
         if login is not None and writes_status:
             status = _status(login, home)
-            if deploys:
+            if deploys or (deploys is None and secure_xds.address):
                 deployed = deployment.settings(home, secure_xds.audience)
                 deployer = _deployer(login, status, mesh, deployed)
         settings = server.Settings(
