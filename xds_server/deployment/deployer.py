@@ -3,28 +3,18 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import groupby
 
 import structlog
 
-from translators.deployment import (
-    DeploymentSettings,
-    InvalidParameters,
-    Overlays,
-    deployed,
-    gateway_class,
-    prepare,
-    roots,
-)
+from translators.deployment import DeploymentSettings, InvalidParameters, prepare
 from translators.ir.condition import Condition
 from translators.ir.origin import Origin
 from translators.ir.waypoint import Mesh
 from translators.resources.gateway import Gateway, GatewayClass
 from translators.resources.metadata import ObjectKey
-from xds_server.deployment.live import Manifest, stamped
+from xds_server.deployment.jobs import Job, Planner, Wishes
 from xds_server.deployment.parameters import AGAIN_S, Parameters
 from xds_server.deployment.shelf import Shelf
 from xds_server.deployment.workshop import HandsOff, Workshop
@@ -33,6 +23,7 @@ from xds_server.sources.kubernetes.transport import TransportError
 from xds_server.sources.source import Source
 from xds_server.status import Leader, Objects
 from xds_server.status.backlog import Backlog, Bucket
+from xds_server.status.breather import Breather
 from xds_server.status.objects import Refused
 
 _log = structlog.get_logger(__name__)
@@ -41,30 +32,12 @@ _GATHER_S = 0.2  # changes that come within this time are looked at together
 _CONFIRM_S = 1.0  # the lease is read again if that was longer ago
 _RATE = 10.0  # waypoints a second
 _BURST = 20
-_SLICE = 20  # waypoints that are looked at in one turn of the event loop
 
 _CLASSES = "/apis/gateway.networking.k8s.io/v1/gatewayclasses"
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What is to be deployed now. ``roots`` (PEM) are what the control plane is known by."""
-
-    gateways: Sequence[Gateway]
-    has_class: bool
-    roots: str
-
-
 Ask = Callable[[str], Wishes]
 """What is wanted of the waypoints of one revision."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """Objects that belong together; ``owner`` is the uid of their Gateway, empty if of several."""
-
-    wanted: tuple[Manifest, ...]
-    owner: str = ""
 
 
 class Deployer:
@@ -84,7 +57,6 @@ class Deployer:
     ) -> None:
         prepare(mesh, settings)  # now, while nobody waits for this thread
         self._settings = settings
-        self._mesh = mesh
         self._leader = leader
         self._source = source
         self._objects = objects
@@ -93,10 +65,10 @@ class Deployer:
         self._shelf = Shelf(self._changed.set)
         self._workshop = Workshop(objects, self._shelf)
         self._parameters = Parameters(objects, mesh.root_namespace)
+        self._planner = Planner(mesh, settings, self._parameters)
         self._backlog = Backlog()
         self._bucket = Bucket(_RATE, _BURST)
-        self._jobs: dict[ObjectKey, _Job] = {}
-        self._made: dict[ObjectKey, tuple[Gateway, Overlays, _Job]] = {}
+        self._jobs: dict[ObjectKey, Job] = {}
         self._verdicts: dict[ObjectKey, Condition] = {}
         self._problem = ""
         self._failures = 0
@@ -154,10 +126,11 @@ class Deployer:
         """Put right what differs; returns when this replica leads no more."""
         while self._leader.leads:
             now = time.monotonic()
-            if self._changed.is_set() or now >= self._look_at:
+            is_due = now >= self._look_at
+            if is_due or self._changed.is_set():
                 self._changed.clear()
-                await self._look(wishes(self._settings.revision))
-                self._look_at = now + AGAIN_S
+                await self._look(wishes(self._settings.revision), thoroughly=is_due)
+                self._look_at = now + AGAIN_S if is_due else self._look_at
             elif (key := self._backlog.next(now)) is None:
                 await self._rest()
             elif await self._is_confirmed():
@@ -191,56 +164,44 @@ class Deployer:
         else:
             await asyncio.sleep(pause)
 
-    async def _look(self, wishes: Wishes) -> None:
-        """Find what is not as it should be."""
+    async def _look(self, wishes: Wishes, *, thoroughly: bool) -> None:
+        """Find what is not as it should be: among all jobs, or those that may differ by now."""
         await self._parameters.refresh(wishes.gateways)
         self._problem, self._failures = "", 0
-        jobs = dict(self._class_jobs(wishes)) | dict(self._roots_jobs(wishes))
-        for number, gateway in enumerate(wishes.gateways):
-            if number % _SLICE == _SLICE - 1:
-                await asyncio.sleep(0)
-            try:
-                jobs[gateway.key] = self._job(gateway)
-            except InvalidParameters as error:
-                self._judge(gateway.key, "Accepted", "InvalidParameters", str(error))
-        for key in self._verdicts.keys() - jobs.keys() - {one.key for one in wishes.gateways}:
-            self._acquit(key)
-        for key in {key for key, job in self._jobs.items() if jobs.get(key) != job}:
-            self._backlog.remove(key)  # what failed was something else
-        self._jobs = jobs
-        self._made = {key: made for key, made in self._made.items() if key in jobs}
-        for key, job in jobs.items():
-            self._compare(key, job)
+        touched = self._shelf.touched()
+        before, self._jobs = self._jobs, await self._plan(wishes)
+        for key in before.keys() - self._jobs.keys():
+            self._backlog.remove(key)
+        breather = Breather()
+        for key, job in self._jobs.items():
+            is_new = before.get(key) is not job
+            if is_new:
+                self._backlog.remove(key)  # what failed was something else
+            if is_new or thoroughly or not touched.isdisjoint(job.names):
+                self._compare(key, job)
+            await breather.breathe()
 
-    def _compare(self, key: ObjectKey, job: _Job) -> None:
+    async def _plan(self, wishes: Wishes) -> dict[ObjectKey, Job]:
+        """All that is to be done. What can't be wanted is judged."""
+        jobs, bad = {}, set()
+        breather = Breather()
+        for key, job in self._planner.jobs(wishes):
+            if isinstance(job, InvalidParameters):
+                bad.add(key)
+                self._judge(key, "Accepted", "InvalidParameters", str(job))
+            else:
+                jobs[key] = job
+            await breather.breathe()
+        for key in self._verdicts.keys() - jobs.keys() - bad:
+            self._acquit(key)
+        return jobs
+
+    def _compare(self, key: ObjectKey, job: Job) -> None:
         if key.kind != GatewayClass.kind and self._workshop.is_right(job.wanted, job.owner):
             self._backlog.remove(key)
             self._acquit(key)
         else:
             self._backlog.add(key)
-
-    def _class_jobs(self, wishes: Wishes) -> Iterable[tuple[ObjectKey, _Job]]:
-        """The class is made if there is none; whose it is then is nothing to us."""
-        if not wishes.has_class:
-            made = gateway_class()
-            yield ObjectKey(GatewayClass.kind, "", made["metadata"]["name"]), _Job((made,))
-
-    def _roots_jobs(self, wishes: Wishes) -> Iterable[tuple[ObjectKey, _Job]]:
-        by_home = sorted(wishes.gateways, key=_home)
-        for namespace, gateways in groupby(by_home, key=_home):
-            wanted = stamped(roots(self._settings, namespace, gateways, wishes.roots))
-            yield ObjectKey("Namespace", "", namespace), _Job((wanted,))
-
-    def _job(self, gateway: Gateway) -> _Job:
-        """The objects of a Gateway, made anew only if something is another."""
-        overlays = self._parameters.of(gateway)
-        known = self._made.get(gateway.key)
-        if known is not None and known[:2] == (gateway, overlays):
-            return known[2]
-        wanted = deployed(self._mesh, self._settings, gateway, overlays)
-        job = _Job(tuple(map(stamped, wanted)), gateway.meta.uid)
-        self._made[gateway.key] = gateway, overlays, job
-        return job
 
     async def _try(self, key: ObjectKey) -> None:
         """Put the objects of one job right, and note what came of it."""
@@ -278,7 +239,3 @@ class Deployer:
     def _acquit(self, key: ObjectKey) -> None:
         if self._verdicts.pop(key, None) is not None:
             self._tell()
-
-
-def _home(gateway: Gateway) -> str:
-    return gateway.meta.namespace

@@ -10,7 +10,7 @@ import msgspec
 from translators.deployment import OWNER, owner_uid
 from translators.deployment.overlay import entry_key
 from translators.gateway_api.labels import MANAGED
-from translators.resources.metadata import KubernetesObject
+from translators.resources.metadata import KubernetesObject, ObjectKey
 
 Manifest = dict[str, Any]
 
@@ -25,6 +25,12 @@ class Live(KubernetesObject):
     kind: ClassVar[str] = ""  # any
 
     manifest: Manifest
+
+
+def key_of(manifest: Mapping[str, Any]) -> ObjectKey:
+    """The key of an object."""
+    metadata = manifest["metadata"]
+    return ObjectKey(manifest["kind"], metadata.get("namespace", ""), metadata["name"])
 
 
 def stamped(manifest: Manifest) -> Manifest:

@@ -44,10 +44,17 @@ class Shelf:
         self._objects: dict[ObjectKey, Live] = {}
         self._written: dict[ObjectKey, tuple[Live, float]] = {}
         self._by_owner: dict[str, set[ObjectKey]] = {}
+        self._touched: set[ObjectKey | str] = set()
+
+    def touched(self) -> set[ObjectKey | str]:
+        """The objects that have changed since this was last asked, and their owners (uids)."""
+        found, self._touched = self._touched, set()
+        return found
 
     def take(self, changes: Sequence[Change]) -> None:
         """The sink of the source."""
         for change in changes:
+            self._touched.add(change.key)
             self._drop(change.key)
             if isinstance(change.value, Live):
                 self._put(change.key, change.value)
@@ -72,6 +79,7 @@ class Shelf:
     def _put(self, key: ObjectKey, live: Live) -> None:
         self._objects[key] = live
         for uid in _owners(live):
+            self._touched.add(uid)
             self._by_owner.setdefault(uid, set()).add(key)
         written, _ = self._written.get(key, (None, 0.0))
         if written is not None and _revision(written) == _revision(live):
@@ -80,6 +88,7 @@ class Shelf:
     def _drop(self, key: ObjectKey) -> None:
         gone = self._objects.pop(key, None)
         for uid in _owners(gone) if gone else ():
+            self._touched.add(uid)
             owned = self._by_owner[uid]
             owned.discard(key)
             if not owned:

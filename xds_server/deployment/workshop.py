@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from translators.deployment import KINDS
 from translators.resources.metadata import ObjectKey
-from xds_server.deployment.live import APPLIED, Manifest, obstacle, says, was_applied
+from xds_server.deployment.live import APPLIED, Manifest, key_of, obstacle, says, was_applied
 from xds_server.deployment.shelf import Shelf, path_of
 from xds_server.status.objects import Objects, Refused
 
@@ -107,9 +107,3 @@ def _state(live: Manifest, wanted: Manifest) -> object:
     metadata = live["metadata"]
     version = metadata.get("generation") or metadata.get("resourceVersion")
     return metadata.get("uid"), version, wanted["metadata"]["annotations"][APPLIED]
-
-
-def key_of(manifest: Manifest) -> ObjectKey:
-    """The key of an object."""
-    metadata = manifest["metadata"]
-    return ObjectKey(manifest["kind"], metadata["namespace"], metadata["name"])

@@ -17,6 +17,7 @@ from xds_server.sources.kubernetes import backoff
 from xds_server.sources.kubernetes.kinds import RESOURCES, Resource
 from xds_server.sources.kubernetes.transport import TransportError
 from xds_server.status.backlog import Backlog, Bucket
+from xds_server.status.breather import Breather
 from xds_server.status.leader import Leader
 from xds_server.status.merge import MANAGER, Malformed, merge
 from xds_server.status.objects import Manifest, Objects, Refused
@@ -178,7 +179,7 @@ class StatusWriter:
 
     async def _compare(self) -> None:
         """Find the objects about which something else is to be said than was written."""
-        breather = _Breather()
+        breather = Breather()
         for key in [*self._said, *(self._written.keys() - self._said.keys())]:
             if self._written.get(key) == _digest(self._said.get(key)):
                 self._backlog.remove(key)
@@ -191,7 +192,7 @@ class StatusWriter:
         self._written.clear()
         self._backlog.clear()
         self._problems.clear()
-        breather = _Breather()
+        breather = Breather()
         for resource in _WRITTEN:
             async for live in self._list(resource):
                 metadata = live["metadata"]
@@ -296,22 +297,9 @@ class StatusWriter:
         return resource.api_version(self._versions[resource.kind])
 
 
-class _Breather:
-    """Cuts work into slices that don't hold up the event loop."""
-
-    def __init__(self) -> None:
-        self._until = time.perf_counter() + _SLICE_S
-
-    async def breathe(self) -> None:
-        """Let others run if this slice has taken its share."""
-        if time.perf_counter() > self._until:
-            await asyncio.sleep(0)
-            self._until = time.perf_counter() + _SLICE_S
-
-
 async def _by_key(statuses: Iterable[ObjectStatus | None]) -> Mapping[ObjectKey, ObjectStatus]:
     said = {}
-    breather = _Breather()
+    breather = Breather()
     for each in statuses:
         if each is not None:
             said[each.subject.key] = each
