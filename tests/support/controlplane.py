@@ -21,6 +21,7 @@ from translators.wire import Snapshot
 from translators.world import Reader
 from xds_server.ads import StreamStatus
 from xds_server.identity.authority import Authority
+from xds_server.serving.listeners import SecureXds
 from xds_server.serving.server import Addresses, Server, Settings
 from xds_server.snapshots import ProxyKey
 from xds_server.sources.files import FileSource
@@ -29,9 +30,11 @@ SETTLE_S = 10.0
 _POLL_S = 0.005
 
 
-def settings(ca: Path, xds_port: int = 0, mesh: MeshFacts | None = None) -> Settings:
+def settings(
+    ca: Path, xds_port: int = 0, mesh: MeshFacts | None = None, secure: SecureXds | None = None
+) -> Settings:
     """The settings of a server on loopback; its admin port is any that is free."""
-    return Settings(ca, f"127.0.0.1:{xds_port}", "127.0.0.1:0", mesh or MeshFacts())
+    return Settings(ca, f"127.0.0.1:{xds_port}", "127.0.0.1:0", mesh or MeshFacts(), secure)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from tests.support.manifests import (
     service,
 )
 from tests.support.response import Response
-from translators.ir.bootstrap import Bootstrap, node_id
+from translators.ir.bootstrap import Bootstrap, SecureStream, node_id
 from translators.ir.waypoint import WaypointName
 from translators.resources.metadata import ObjectKey
 from translators.resources.parsing.manifest import parse
@@ -138,10 +138,11 @@ def stand_in(pods: Pods, certs: CertFolder, home: str) -> Mapping[str, Any]:
     )
 
 
-def waypoint_bootstrap(home: str, ip: str, xds: str) -> Any:
+def waypoint_bootstrap(home: str, ip: str, xds: str, secure: SecureStream | None = None) -> Any:
     """The bootstrap of a namespace's waypoint at ``ip``, as JSON values."""
     name = WaypointName(home, WAYPOINT)
-    node = Bootstrap(name, node_id(name, ip), xds, bind=f"{ip}:15008", admin="127.0.0.1:0")
+    bind, admin = f"{ip}:15008", "127.0.0.1:0"
+    node = Bootstrap(name, node_id(name, ip), xds, bind, admin, secure=secure)
     return json.loads(bootstrap(node).to_json())
 
 
@@ -305,12 +306,14 @@ async def waypoint(
     certs: CertFolder,
     manifests: ManifestFolder,
     client_ip: str,
+    secure: SecureStream | None = None,
 ) -> AsyncIterator[Mesh]:
     """The waypoint of a namespace, whose manifests are written first."""
     base = _base(home, pods)
     manifests.put(home, *base)
     await plane.until_obeyed(base)
-    config = waypoint_bootstrap(home, ip, plane.addresses.xds)
+    xds = plane.addresses.xds if secure is None else plane.addresses.secure
+    config = waypoint_bootstrap(home, ip, xds, secure)
     at = Waypoint(Address(ip, 15008), certs.svid(home, WAYPOINT).uri)
     clients = Clients(at, certs, client_ip)
     options = ("--drain-time-s", str(DRAIN_S))

@@ -29,6 +29,9 @@ from envoy_data_plane.envoy.config.core.v3 import (
     TypedExtensionConfig,
     WatchedDirectory,
 )
+from envoy_data_plane.envoy.config.core.v3 import (
+    HttpProtocolOptions as CoreHttpProtocolOptions,
+)
 from envoy_data_plane.envoy.config.endpoint.v3 import (
     ClusterLoadAssignment,
     Endpoint,
@@ -63,6 +66,10 @@ CLUSTER: Final = "xds-grpc"
 
 _ROOTS, _CERTIFICATE, _TOKEN = "xds-roots", "xds-certificate", "xds-token"
 _UNIX = "unix:"
+
+# A stream that has ended is opened again by a handshake of its own: with the certificates and roots
+# of that moment, and at whichever replica is there.
+_ONE_STREAM = CoreHttpProtocolOptions(max_requests_per_connection=1)
 
 
 def cluster(target: str, secure: SecureStream | None) -> Cluster:
@@ -121,6 +128,7 @@ def _http(secure: SecureStream | None) -> HttpProtocolOptions:
         )
     )
     return HttpProtocolOptions(
+        common_http_protocol_options=None if secure is None else _ONE_STREAM,
         explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=http2),
         http_filters=[] if secure is None else _filters(secure),
     )

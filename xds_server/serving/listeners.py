@@ -17,12 +17,14 @@ class SecureXds:
     """xDS for other hosts: at ``address`` (``ip:port``), by TLS, for callers that are known.
 
     ``hosts`` are the names and IP addresses that the server's certificate holds; ``credentials``
-    is how callers are known. There is no TLS for callers that need not be known.
+    is how callers are known; each is verified again every ``recheck`` seconds or so. There is no
+    TLS for callers that need not be known.
     """
 
     address: str
     hosts: Sequence[str]
     credentials: Credentials
+    recheck: float = 300.0
 
 
 class Listeners:

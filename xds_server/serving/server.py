@@ -24,12 +24,12 @@ from translators.wire import Snapshot
 from translators.world import Change
 from translators.xds.names import ROOTS, SVID
 from xds_server.admin import AdminSite, Metrics, Readings, Reporting
-from xds_server.ads import AdsService
+from xds_server.ads import AdsLimits, AdsService
 from xds_server.deployment import Deployer, Wishes
 from xds_server.identity.authority import Authority
 from xds_server.identity.authority_store import open_authority
 from xds_server.identity.network import NetworkAuthenticator
-from xds_server.identity.peer import Authenticator, LoopbackAuthenticator, split_address
+from xds_server.identity.peer import LoopbackAuthenticator, split_address
 from xds_server.identity.rotation import RotatingSvids
 from xds_server.identity.spiffe import SpiffeId
 from xds_server.serving.collector import Collector
@@ -100,7 +100,7 @@ class Server(Observer):
         self._status = status
         self._svids = RotatingSvids(authority, _now, self._renewed)
         self._publisher = Publisher(self._compiler, self._store, self._secrets)
-        self._ads = AdsService(self._store, self._authenticator())
+        self._ads = self._service()
         self._synced = asyncio.Event()
         self._ending = asyncio.Event()
         self._collector = Collector()
@@ -199,11 +199,12 @@ class Server(Observer):
             if self._deployer is not None:
                 self._deployer.wake()
 
-    def _authenticator(self) -> Authenticator:
+    def _service(self) -> AdsService:
         secure = self._settings.secure
         if secure is None:
-            return LoopbackAuthenticator()
-        return NetworkAuthenticator(secure.credentials, self._account_of)
+            return AdsService(self._store, LoopbackAuthenticator())
+        authenticator = NetworkAuthenticator(secure.credentials, self._account_of)
+        return AdsService(self._store, authenticator, AdsLimits(recheck=secure.recheck))
 
     def _account_of(self, waypoint: WaypointName) -> str | None:
         return self._compiler.service_account(waypoint) if self._compiler.serves(waypoint) else None
