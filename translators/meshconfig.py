@@ -7,15 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from translators.gateway_api.durations import is_duration, milliseconds
+from translators.gateway_api.names import authority, canonical_ip
 from translators.gateway_api.texts import is_header_name, is_header_value
 from translators.ir.external_authorization import AuthzProvider, CheckProtocol, RequestBody
 from translators.ir.waypoint import Mesh
 from translators.resources.parsing.fields import Fields, Problem
 
+_DNS_PORT = "53"
 _MAX_PROVIDERS = 64
 _MAX_NAMES = 64
 _MAX_BODY = 1 << 30
 _MAX_DURATION_MS = 1000 * 3_600_000
+_OWN = frozenset(
+    {
+        *("dnsServers", "layeredAuthorization", "maxConnectionDuration", "publicRoots"),
+        "tokensBeforeCustom",
+    }
+)
 _ERRORS = frozenset({*range(400, 418), 421, 422, 423, 424, 426, 428, 429, 431, *range(500, 509)})
 _UNBOUNDED_MS = 600_000  # Istio's default for a provider that says nothing
 _KINDS = {
@@ -54,11 +62,7 @@ def read_mesh_config(document: object, given: Mesh) -> MeshConfig:
 
 
 def _read_own(fields: Fields, given: Mesh) -> Mesh:
-    fields.refuse_others(
-        frozenset(
-            {"layeredAuthorization", "maxConnectionDuration", "publicRoots", "tokensBeforeCustom"}
-        )
-    )
+    fields.refuse_others(_OWN)
     bound = _read_duration(fields, "maxConnectionDuration", given.max_connection_ms or 0)
     return replace(
         given,
@@ -67,8 +71,27 @@ def _read_own(fields: Fields, given: Mesh) -> Mesh:
             "layeredAuthorization", default=given.layered_authorization
         ),
         max_connection_ms=bound or None,
+        dns_servers=_read_dns_servers(fields) or given.dns_servers,
         public_roots=fields.text("publicRoots", given.public_roots),
     )
+
+
+def _read_dns_servers(fields: Fields) -> tuple[str, ...]:
+    """Addresses with or without a port, in one form."""
+    found = (_dns_server(fields, text) for text in fields.texts("dnsServers", _MAX_NAMES))
+    return tuple(one for one in found if one)
+
+
+def _dns_server(fields: Fields, text: str) -> str:
+    host, port = text, _DNS_PORT
+    if canonical_ip(text) is None:
+        host, _, port = text.rpartition(":")
+    address = canonical_ip(host.removeprefix("[").removesuffix("]"))
+    if address is None or not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
+        hint = "Write an IP address, or address:port."
+        fields.complain("dnsServers", f"{text!r} is no address of a server", hint)
+        return ""
+    return authority(address, int(port))
 
 
 def _read_providers(fields: Fields) -> tuple[AuthzProvider, ...]:

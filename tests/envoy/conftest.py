@@ -9,6 +9,7 @@ import pytest_asyncio
 from tests.support.certs import CertFolder
 from tests.support.consent import PROVIDERS
 from tests.support.controlplane import ControlPlane, control_plane, settings
+from tests.support.dns import NameServer, name_server
 from tests.support.envoyproc import EnvoyProcess
 from tests.support.fleet import EchoFleet
 from tests.support.issuer import ROOTS
@@ -31,10 +32,22 @@ def manifests(mesh_folder: Path) -> ManifestFolder:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def names() -> AsyncIterator[NameServer]:
+    """Whom the waypoints ask for host names; ``localhost`` is there."""
+    async with name_server() as server:
+        server.records["localhost"] = ["127.0.0.1"]
+        yield server
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def plane(
-    manifests: ManifestFolder, mesh_folder: Path, certs: CertFolder
+    manifests: ManifestFolder, mesh_folder: Path, certs: CertFolder, names: NameServer
 ) -> AsyncIterator[ControlPlane]:
-    mesh = MeshFacts(providers=PROVIDERS, public_roots=str(mesh_folder / ROOTS))
+    mesh = MeshFacts(
+        providers=PROVIDERS,
+        public_roots=str(mesh_folder / ROOTS),
+        dns_servers=(names.address,),
+    )
     given = settings(mesh_folder, mesh=mesh)
     async with control_plane(given, manifests.root, certs.authority) as running:
         yield running

@@ -101,6 +101,30 @@ def service(
     }
 
 
+def service_entry(name: str, namespace: str, host: str, **spec: Any) -> Manifest:
+    """A ServiceEntry of one host, with the HTTP port 80 of echo pods unless it says otherwise."""
+    http = {"number": 80, "name": "http", "protocol": "HTTP", "targetPort": HTTP}
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "ServiceEntry",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"hosts": [host], "ports": [http], **spec},
+    }
+
+
+def workload_entry(
+    name: str, namespace: str, address: str, labels: Mapping[str, str], *, captured: bool = True
+) -> Manifest:
+    """A workload with the service account of pods; ``captured`` ones are reached through HBONE."""
+    annotations = {"ambient.istio.io/redirection": "enabled"} if captured else {}
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "WorkloadEntry",
+        "metadata": {"name": name, "namespace": namespace, "annotations": annotations},
+        "spec": {"address": address, "labels": dict(labels), "serviceAccount": "app"},
+    }
+
+
 def pod(
     name: str,
     namespace: str,

@@ -157,7 +157,9 @@ def _key_server(reader: Reader, mesh: Mesh, uri: SplitResult, namespace: str) ->
         if service is not None and trusted and port is not None and is_callable(service):
             return called_cluster(reader, mesh, service, host, port, CheckProtocol.HTTP)
     roots = mesh.public_roots if uri.scheme == "https" else ""
-    return ExternalCluster(f"jwks|{number}|{uri.scheme}|{host}", host, number, roots), None
+    return ExternalCluster(
+        f"jwks|{number}|{uri.scheme}|{host}", host, number, roots, mesh.dns_servers
+    ), None
 
 
 def _split(uri: str) -> SplitResult | None:

@@ -21,6 +21,7 @@ from translators.ir.authentication import ANYONE, Authentication
 from translators.ir.authorization import OPEN, Authorization
 from translators.ir.origin import Origin
 from translators.resources.core import ServicePort
+from translators.resources.serviceentry import ServiceEntry
 from translators.resources.tcproute import TCPRoute, TLSRoute
 from translators.world import Index
 
@@ -104,6 +105,12 @@ class Port:
     def number(self) -> int:
         """The number that clients know."""
         return self.given.port
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether names are resolved when requests for them come."""
+        served = self.service
+        return isinstance(served, ServiceEntry) and served.resolution == "DYNAMIC_DNS"
 
     @property
     def home(self) -> str:

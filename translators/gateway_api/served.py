@@ -44,14 +44,15 @@ def protocol_at(served: Served, port: ServicePort) -> PortProtocol | None:
     """What a port speaks; None if it can't be served.
 
     Where names are resolved on demand, only a request tells which name is meant: what is declared
-    as something else than HTTP can't be served there, and what declares nothing must be HTTP.
+    as something else than HTTP can't be served there, and what declares nothing must be HTTP. The
+    port that is dialled is the one that a request names as well, so it can't be another.
     """
     protocol = protocol_of(port)
     if isinstance(served, Service) or served.resolution != "DYNAMIC_DNS" or protocol is None:
         return protocol
-    if protocol is PortProtocol.AUTO:
-        return PortProtocol.HTTP
-    return protocol if protocol.speaks_http else None
+    if port.target_port not in (0, port.port) or not protocol.speaks_http:
+        return None
+    return PortProtocol.HTTP if protocol is PortProtocol.AUTO else protocol
 
 
 def hosts_of(reader: Reader, mesh: Mesh, served: Served) -> tuple[Host, ...]:

@@ -13,7 +13,7 @@ from translators.gateway_api.connection_routes import (
 from translators.gateway_api.endpoints import Destination
 from translators.gateway_api.indexes import MeshRoute
 from translators.gateway_api.lookup import owner_of, owns
-from translators.gateway_api.names import http_name, tcp_name
+from translators.gateway_api.names import authority, http_name, tcp_name
 from translators.gateway_api.ports import GuardOf, Port, unguarded
 from translators.gateway_api.protocol import PortProtocol, http_upstream
 from translators.gateway_api.references import referrer_of
@@ -23,7 +23,7 @@ from translators.gateway_api.scope import Scope
 from translators.gateway_api.served import Host, Served, hosts_of, origin_of, protocol_at
 from translators.gateway_api.upstreams import Upstream, upstream
 from translators.ir.authorization import OPEN, Authorization, closed
-from translators.ir.cluster import ExternalCluster, ServiceCluster, UpstreamProtocol
+from translators.ir.cluster import ExternalCluster, NameCache, ServiceCluster, UpstreamProtocol
 from translators.ir.condition import Condition
 from translators.ir.listener import (
     ConnectHost,
@@ -141,6 +141,7 @@ def _http_chain(port: Port) -> HttpChain | None:
         port=port.number,
         tokens_first=mesh.tokens_before_custom,
         max_duration_ms=mesh.max_connection_ms,
+        names=NameCache(port.http_name, port.number, mesh.dns_servers) if port.on_demand else None,
     )
 
 
@@ -204,6 +205,7 @@ def _route_table(port: Port) -> RouteTable:
         authentication=port.guard.authentication,
         authorization=port.guard.http,
         origins=(port.origin, *map(_route_origin, routes)),
+        domains=(port.host, authority(port.host, port.number)) if port.on_demand else ("*",),
     )
 
 
@@ -238,16 +240,24 @@ def _own_cluster(port: Port, name: str, protocol: UpstreamProtocol) -> Upstream:
 def _port_conditions(service: Served) -> Iterator[Condition]:
     for index, port in enumerate(service.ports):
         if protocol_at(service, port) is None:
-            what = port.protocol if port.protocol != "TCP" else f"{port.app_protocol} here"
             yield Condition(
                 origin=origin_of(service).at(f"spec.ports[{index}]"),
                 type="waypost.dev/PortServed",
                 status=False,
                 reason="UnsupportedProtocol",
-                message=f"spec.ports[{index}].protocol: a waypoint does not serve {what}; "
-                f"clients of port {port.port} pass it by",
+                message=f"spec.ports[{index}].{_unserved(port)}",
                 scope=f"ports[{index}]",
             )
+
+
+def _unserved(port: ServicePort) -> str:
+    """Why a port can't be served, and what becomes of it; below its field path."""
+    if port.protocol != "TCP":
+        why = f"a waypoint does not serve {port.protocol}"
+        return f"protocol: {why}; clients of port {port.port} pass it by"
+    if port.target_port not in (0, port.port):
+        return "targetPort: with names that are resolved on demand it must be the port's number"
+    return "protocol: only HTTP tells which of the names that are resolved on demand is meant"
 
 
 def _rivals(scope: Scope, service: Served) -> Iterator[Condition]:

@@ -43,16 +43,18 @@ def upstream(
             discovery = _by_dns(served)
             if discovery is not Discovery.STRICT_DNS:
                 found = found[:1]
-            return (
-                (replace(made, discovery=discovery, dns_endpoints=found), None) if found else sent
+            resolved = replace(
+                made, discovery=discovery, dns_endpoints=found, dns_servers=mesh.dns_servers
             )
+            return (resolved, None) if found else sent
         case "NONE":
             target = port.target_port if port.target_port != port.port else 0
             override = target if isinstance(target, int) else 0
             original = replace(made, discovery=Discovery.ORIGINAL_DST, port_override=override)
             return original, None
         case "DYNAMIC_DNS":
-            return replace(made, discovery=Discovery.DYNAMIC_DNS), None
+            dynamic = replace(made, discovery=Discovery.DYNAMIC_DNS, dns_servers=mesh.dns_servers)
+            return dynamic, None
         case _:
             return sent
 

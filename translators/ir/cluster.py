@@ -33,7 +33,8 @@ class ServiceCluster:
 
     ``dns_endpoints``, whose addresses may be host names, are given for discovery by DNS: all of
     them count for STRICT_DNS, and the first for the other two. ``port_override``, if it is not 0,
-    is the port that is dialled instead of the one that a client named.
+    is the port that is dialled instead of the one that a client named. ``dns_servers``, as
+    ``address:port``, are asked for names; if there are none, those of the proxy's host.
     """
 
     name: str
@@ -42,8 +43,22 @@ class ServiceCluster:
     protocol: UpstreamProtocol
     discovery: Discovery = Discovery.EDS
     dns_endpoints: tuple[Endpoint, ...] = ()
+    dns_servers: tuple[str, ...] = ()
     port_override: int = 0
     origins: tuple[Origin, ...] = ()
+
+
+@value
+class NameCache:
+    """Names that a proxy resolves when a request for one of them comes.
+
+    ``cluster`` is the one that has them as its endpoints, with the same ``dns_servers``. ``port``
+    is dialled if the request names none.
+    """
+
+    cluster: str
+    port: int
+    dns_servers: tuple[str, ...] = ()
 
 
 @value
@@ -51,13 +66,14 @@ class ExternalCluster:
     """A server outside the mesh, found by DNS. Renders to a Cluster.
 
     With ``roots``, a file of PEM certificates on the proxy's own disk, it is spoken to in TLS, and
-    must show a certificate for ``host``.
+    must show a certificate for ``host``. ``dns_servers`` as of a ``ServiceCluster``.
     """
 
     name: str
     host: str
     port: int
     roots: str = ""
+    dns_servers: tuple[str, ...] = ()
     origins: tuple[Origin, ...] = ()
 
 

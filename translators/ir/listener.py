@@ -1,6 +1,7 @@
 """What a proxy listens on, and how a connection finds its service."""
 
 from translators.ir.authorization import OPEN, Authorization
+from translators.ir.cluster import NameCache
 from translators.ir.origin import Origin
 from translators.ir.value import value
 
@@ -24,6 +25,7 @@ class HttpChain:
 
     ``tokens_first``: tokens are verified before external authorization is asked, not after.
     ``max_duration_ms``: connections are drained at that age, and a single stream is ended.
+    ``names`` are resolved on demand; None if the chain leads to known places only.
     """
 
     name: str
@@ -31,6 +33,7 @@ class HttpChain:
     port: int
     tokens_first: bool = False
     max_duration_ms: int | None = None
+    names: NameCache | None = None
 
 
 @value

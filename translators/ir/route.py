@@ -195,7 +195,8 @@ class Route:
 class RouteTable:
     """The routes of one HTTP service port, in the order in which they are tried.
 
-    Renders to a RouteConfiguration. A request that no route matches is answered 404.
+    Renders to a RouteConfiguration. A request that no route matches is answered 404, and so is one
+    whose host, port included, is none of ``domains``; a wildcard stands for all names below it.
     ``authentication`` and ``authorization`` guard every route and the 404 alike.
     """
 
@@ -206,3 +207,4 @@ class RouteTable:
     authorization: Authorization = OPEN
     origins: tuple[Origin, ...] = ()
     authentication: Authentication = ANYONE
+    domains: tuple[str, ...] = ("*",)

@@ -36,7 +36,9 @@ class Mesh:
     ``providers`` are the servers that CUSTOM policies may name; ``tokens_before_custom``: they are
     asked when tokens are verified already. ``layered_authorization``: waypoints enforce policies by
     selector and for whole namespaces too, on the tunnel. ``max_connection_ms`` bounds how long
-    a connection may outlive a policy that it was opened under. ``public_roots`` is the file, on a
+    a connection may outlive a policy that it was opened under. ``dns_servers``, ``address:port``
+    each, are whom proxies ask for host names; if there are none, those of their own hosts.
+    ``public_roots`` is the file, on a
     proxy's own disk, of the roots that servers outside the mesh are verified against.
     """
 
@@ -49,6 +51,7 @@ class Mesh:
     tokens_before_custom: bool = False
     layered_authorization: bool = False
     max_connection_ms: int | None = None
+    dns_servers: tuple[str, ...] = ()
     public_roots: str = "/etc/ssl/certs/ca-certificates.crt"
 
     @property

@@ -54,7 +54,7 @@ from translators.ir.endpoint import EndpointSet
 from translators.wire import pack, shared, template
 from translators.xds.address import internal_address, socket_address
 from translators.xds.config_source import ads
-from translators.xds.dynamic_dns import dynamic_cluster
+from translators.xds.dynamic_dns import dynamic_cluster, resolver
 from translators.xds.endpoint import load_assignment
 from translators.xds.metadata import provenance
 from translators.xds.names import (
@@ -117,7 +117,7 @@ def external_cluster(node: ExternalCluster) -> Cluster:
     return Cluster(
         name=node.name,
         alt_stat_name=stat_name(node.name),
-        **_by_dns(names, one_endpoint=True),
+        **_by_dns(names, node.dns_servers, one_endpoint=True),
         connect_timeout=_CONNECT_TIMEOUT,
         circuit_breakers=_no_limits(),
         transport_socket=dial_server(node.host, node.roots) if node.roots else None,
@@ -214,11 +214,13 @@ def _discovery(node: ServiceCluster) -> _DiscoveryFields:
         case Discovery.EDS:
             return _eds(node.name)
         case Discovery.STRICT_DNS:
-            return _by_dns(_resolved(node), one_endpoint=False)
+            return _by_dns(_resolved(node), node.dns_servers, one_endpoint=False)
         case Discovery.LOGICAL_DNS:
-            return _by_dns(_resolved(node), one_endpoint=True)
+            return _by_dns(_resolved(node), node.dns_servers, one_endpoint=True)
         case Discovery.RACING_DNS:
-            return _by_dns(_resolved(node), one_endpoint=True, family=DnsLookupFamily.ALL)
+            return _by_dns(
+                _resolved(node), node.dns_servers, one_endpoint=True, family=DnsLookupFamily.ALL
+            )
         case Discovery.ORIGINAL_DST:
             return _DiscoveryFields(
                 type=ClusterDiscoveryType.ORIGINAL_DST,
@@ -228,7 +230,7 @@ def _discovery(node: ServiceCluster) -> _DiscoveryFields:
             )
         case Discovery.DYNAMIC_DNS:
             return _DiscoveryFields(
-                cluster_type=dynamic_cluster(node.name),
+                cluster_type=dynamic_cluster(node.name, node.dns_servers),
                 lb_policy=ClusterLbPolicy.CLUSTER_PROVIDED,
             )
         case _:
@@ -253,6 +255,7 @@ def _instead(port: int) -> ClusterOriginalDstLbConfig | None:
 
 def _by_dns(
     names: ClusterLoadAssignment,
+    servers: tuple[str, ...],
     *,
     one_endpoint: bool,
     family: DnsLookupFamily = DnsLookupFamily.V4_PREFERRED,
@@ -263,6 +266,7 @@ def _by_dns(
         respect_dns_ttl=True,
         dns_lookup_family=family,
         all_addresses_in_single_endpoint=one_endpoint,
+        typed_dns_resolver_config=resolver(servers),
     )
     return _DiscoveryFields(
         cluster_type=ClusterCustomClusterType(name="envoy.clusters.dns", typed_config=pack(dns)),

@@ -1,5 +1,6 @@
 """HTTP connection managers: of the tunnels, and of every HTTP service port."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from betterproto2 import Message
@@ -28,6 +29,7 @@ from translators.ir.listener import HttpChain
 from translators.wire import pack, shared
 from translators.xds.access_log import dispatch_log, refused_tunnel_log, request_log
 from translators.xds.config_source import ads
+from translators.xds.dynamic_dns import resolve_on_demand
 from translators.xds.filters.cors import inert_cors
 from translators.xds.filters.ext_authz import CUSTOM_FILTERS, inert_check
 from translators.xds.filters.header_mutation import client_identity, note_source, source_from_note
@@ -43,6 +45,7 @@ from translators.xds.filters.rbac import (
 from translators.xds.filters.set_filter_state import (
     CONNECT_DESTINATION,
     connect_authority,
+    dynamic_port,
     inert_destination,
     opaque_verdict,
 )
@@ -128,7 +131,7 @@ def requests(chain: HttpChain) -> NetworkFilter:
             stream_idle_timeout=_NEVER,
             common_http_protocol_options=_lifetime(chain.max_duration_ms),
             upgrade_configs=[HttpConnectionManagerUpgradeConfig(upgrade_type="websocket")],
-            http_filters=_request_filters(tokens_first=chain.tokens_first),
+            http_filters=_request_filters(chain),
             access_log=[request_log()],
         )
     )
@@ -166,12 +169,22 @@ def _tunnel_filters() -> list[HttpFilter]:
     ]
 
 
-def _request_filters(*, tokens_first: bool) -> list[HttpFilter]:
+def _request_filters(chain: HttpChain) -> list[HttpFilter]:
     menu = [each for each in Filter if each not in TUNNEL_FILTERS]
-    if tokens_first:
+    if chain.tokens_first:
         menu.remove(Filter.TOKENS)
         menu.insert(menu.index(CUSTOM_FILTERS[0]), Filter.TOKENS)
-    return [_unarmed_filter(each) for each in menu]
+    *before, router = map(_unarmed_filter, menu)
+    return [*before, *_name_filters(chain), router]
+
+
+def _name_filters(chain: HttpChain) -> Iterator[HttpFilter]:
+    """What is allowed only: a request that is refused has no name looked up."""
+    if chain.names is not None:
+        yield http_filter("dynamic_port", dynamic_port(chain.names.port))
+        yield http_filter(
+            "envoy.filters.http.dynamic_forward_proxy", resolve_on_demand(chain.names)
+        )
 
 
 @shared

@@ -33,14 +33,14 @@ _MAX_BODY_BYTES = 1 << 20
 
 
 def route_table(node: RouteTable) -> RouteConfiguration:
-    """One virtual host for all names of the service.
+    """One virtual host for all names that are served.
 
     The authorization stands on the virtual host and no route has one of its own. A route for
     everything ends the list, because Envoy holds no request to a policy that it has no route for.
     """
     everything = VirtualHost(
         name=f"inbound|http|{node.port}",
-        domains=["*"],
+        domains=list(node.domains),
         routes=[*_guard(node), *(_route(node, route) for route in _complete(node.routes))],
         request_headers_to_remove=[SOURCE_HEADER],
         typed_per_filter_config=per_filter_config(_policies(node)),

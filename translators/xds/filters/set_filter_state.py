@@ -31,6 +31,7 @@ CONNECT_DESTINATION = "connect_destination"
 """The filter of a tunnel that a share of its route arms."""
 
 _EXPECTED_NAMES = "envoy.network.upstream_subject_alt_names"
+_DYNAMIC_PORT = "envoy.upstream.dynamic_port"
 _TCP_CLUSTER = "envoy.tcp_proxy.cluster"
 
 # Envoy keeps apart the pooled connections whose shared state differs only if the state can be
@@ -98,6 +99,15 @@ def same_destination() -> Filter:
     address = _shared(LOCAL_ADDRESS, "%DOWNSTREAM_LOCAL_ADDRESS%")
     config = NetworkConfig(on_new_connection=[address, identity])
     return Filter(name="same_destination", typed_config=pack(config))
+
+
+def dynamic_port(port: int) -> HttpConfig:
+    """On a request: the port that is dialled if its host names none."""
+    return HttpConfig(
+        on_request_headers=[
+            FilterStateValue(object_key=_DYNAMIC_PORT, format_string=_format(str(port)))
+        ]
+    )
 
 
 def same_connection() -> Filter:
