@@ -165,7 +165,7 @@ ROUTES = tuple(
     )
 )
 WEB = HttpChain("inbound-vip|80|http|web.shop", "web.shop", 80)
-ANY = TcpChain("inbound-vip|80|tcp|web.shop", "db", ON_CONNECTION)
+ANY = TcpChain("inbound-vip|80|tcp|web.shop", "db")
 NODES: tuple[Node, ...] = (
     ConnectTerminate("[::]:15008", ("cluster.local", "alias")),
     ConnectOriginate(),
@@ -183,7 +183,9 @@ NODES: tuple[Node, ...] = (
     ConnectTable(
         (
             ConnectHost("web", ("10.0.0.1:80", "[fd00::1]:80"), "main_internal"),
-            ConnectHost("db", ("10.0.0.1:90",), "main_internal_sniff", ON_CONNECTION),
+            ConnectHost(
+                "db", ("10.0.0.1:90",), "main_internal_sniff", ON_CONNECTION, opaque=ON_CONNECTION
+            ),
         ),
         (WEB.name,),
         (ORIGIN,),
