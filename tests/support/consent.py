@@ -151,8 +151,14 @@ class HttpProvider:
     async def _check(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         clients = request.headers.getall("x-waypost-client-principal", [])
-        self.questions.append(Question(request.path_qs, headers, ",".join(clients)))
+        body = (await request.read()).decode()
+        self.questions.append(Question(request.path_qs, headers, ",".join(clients), body=body))
         if headers.get("x-refuse") == "http":
             login = {"location": "https://login.example", "x-secret": "not for clients"}
             return web.Response(status=403, headers=login)
-        return web.Response(headers={"x-user": "alice", "x-other": "not for servers"})
+        told = {
+            "x-user": "alice",
+            "x-other": "not for servers",
+            "x-forwarded-client-cert": "forged",
+        }
+        return web.Response(headers=told)

@@ -3,23 +3,16 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from translators.gateway_api.called import called_cluster, is_callable
 from translators.gateway_api.endpoints import Destination
 from translators.gateway_api.lookup import find_host
-from translators.gateway_api.names import host_of
-from translators.gateway_api.served import Served, find_port
-from translators.gateway_api.upstreams import upstream
+from translators.gateway_api.served import find_port
 from translators.ir.authorization import MAX_CUSTOM_CHECKS
-from translators.ir.cluster import ServiceCluster, UpstreamProtocol
-from translators.ir.external_authorization import AuthzProvider, CheckProtocol
+from translators.ir.cluster import ServiceCluster
+from translators.ir.external_authorization import AuthzProvider
 from translators.ir.waypoint import Mesh
 from translators.resources.authorizationpolicy import AuthorizationPolicy
-from translators.resources.core import Service, ServicePort
 from translators.world import Reader
-
-_UPSTREAM = {
-    CheckProtocol.GRPC: UpstreamProtocol.HTTP2,
-    CheckProtocol.HTTP: UpstreamProtocol.HTTP1,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +57,3 @@ def known_providers(
 def first_providers(names: Iterable[str]) -> list[str]:
     """As many of these as may be asked about one request: the first ones by name."""
     return sorted(names)[:MAX_CUSTOM_CHECKS]
-
-
-def is_callable(service: Served) -> bool:
-    """Whether proxies themselves can call a service: it is known where to send calls."""
-    return isinstance(service, Service) or service.resolution not in ("NONE", "DYNAMIC_DNS")
-
-
-def called_cluster(
-    reader: Reader,
-    mesh: Mesh,
-    service: Served,
-    host: str,
-    port: ServicePort,
-    protocol: CheckProtocol,
-) -> tuple[ServiceCluster, Destination | None]:
-    """The cluster by which proxies themselves call a service, whatever its port declares."""
-    meta = service.meta
-    if isinstance(service, Service):
-        host, owner = host_of(mesh, meta.namespace, meta.name), ""
-    else:
-        owner = f"{meta.namespace}.{meta.name}-"
-    name = f"outbound|{port.port}|{owner}called-by-{protocol}|{host}"
-    return upstream(reader, mesh, service, port, (name, host), _UPSTREAM[protocol])

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from translators.authorization.custom import called_cluster, is_callable
 from translators.authorization.keys import usable_keys
+from translators.gateway_api.called import called_cluster, is_callable
 from translators.gateway_api.durations import is_duration, milliseconds
 from translators.gateway_api.lookup import find_host
 from translators.gateway_api.names import canonical_ip

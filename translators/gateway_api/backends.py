@@ -4,6 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from translators.gateway_api.clusters import outbound_cluster, own_http_cluster
 from translators.gateway_api.endpoints import Destination
+from translators.gateway_api.external_auth import (
+    Authorizer,
+    authorizer_issues,
+    authorizer_of,
+)
 from translators.gateway_api.filters import MIRROR, backend_filter_issues
 from translators.gateway_api.headers import REQUEST, RESPONSE, edit_of
 from translators.gateway_api.issues import Issue, unusable
@@ -23,7 +28,7 @@ _MAX_TOTAL = 2**32 - 1  # Envoy
 def rule_backend_issues(
     reader: Reader, mesh: Mesh, referrer: Referrer, rule: HttpRule
 ) -> Iterator[Issue]:
-    """All that is wrong with the backends and mirrors of a rule; field paths are below it."""
+    """All that is wrong with what a rule refers to; field paths are below it."""
     for index, backend in enumerate(rule.backends):
         for issue in _backend_issues(reader, mesh, referrer, backend):
             yield issue.below(f"backendRefs[{index}]")
@@ -32,6 +37,7 @@ def rule_backend_issues(
             found = resolve_ref(reader, mesh, referrer, one.mirror.backend)
             if isinstance(found, Issue):
                 yield found.below(f"filters[{index}].requestMirror.backendRef")
+    yield from authorizer_issues(reader, mesh, referrer, rule)
 
 
 def weight_issues(backends: Sequence[HttpBackend | TcpBackend]) -> Iterator[Issue]:
@@ -70,6 +76,9 @@ def outbound(
         found = _found(scope, referrer, ref)
         if found is not None and found.outbound is not None:
             yield found.outbound
+    authorizer = authorizer_of(scope, referrer, rule)
+    if isinstance(authorizer, Authorizer):
+        yield authorizer.upstream
 
 
 def _backend_issues(

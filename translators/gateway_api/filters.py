@@ -14,6 +14,7 @@ from translators.gateway_api.texts import (
 )
 from translators.resources.httproute import (
     HttpCors,
+    HttpExternalAuth,
     HttpFilter,
     HttpRule,
     PathModifier,
@@ -26,11 +27,13 @@ REDIRECT = "RequestRedirect"
 REWRITE = "URLRewrite"
 MIRROR = "RequestMirror"
 CORS = "CORS"
+EXTERNAL_AUTH = "ExternalAuth"
 
 _REDIRECT_CODES = frozenset({301, 302, 303, 307, 308})
 _MAX_AGE = 2**31 - 1
 _ORIGINS = "write it as https://shop.example, https://*.example or *"
 _MAX_PORT = 65535
+_MAX_BODY = 1 << 24  # a proxy holds as much of each request in memory
 
 T = TypeVar("T")
 
@@ -40,7 +43,7 @@ def filter_issues(rule: HttpRule) -> Iterator[Issue]:
     if not rule.filters:
         return
     counts = Counter(one.type for one in rule.filters)
-    for kind in (REQUEST, RESPONSE, REDIRECT, REWRITE, CORS):
+    for kind in (REQUEST, RESPONSE, REDIRECT, REWRITE, CORS, EXTERNAL_AUTH):
         once = counts[kind] <= 1
         yield from check("filters", f"filter {kind} is given more than once", holds=once)
     redirects = bool(counts[REDIRECT])
@@ -89,6 +92,8 @@ def _one_filter_issues(one: HttpFilter) -> Iterator[Issue]:
             yield from _part("requestMirror", one.mirror, _mirror_issues)
         case "CORS":
             yield from _part("cors", one.cors, _cors_issues)
+        case "ExternalAuth":
+            yield from _part("externalAuth", one.external_auth, _external_auth_issues)
         case _:
             yield _unknown_filter(one.type)
 
@@ -159,6 +164,20 @@ def _mirror_issues(mirror: RequestMirror) -> Iterator[Issue]:
     numerator, denominator = mirror.fraction or (0, 1)
     message = f"{numerator}/{denominator} is not between 0 and 1"
     yield from check("fraction", message, holds=0 <= numerator <= denominator > 0)
+
+
+def _external_auth_issues(wanted: HttpExternalAuth) -> Iterator[Issue]:
+    known = wanted.protocol in ("HTTP", "GRPC")
+    message = f"protocol {wanted.protocol!r} is unknown; use HTTP or GRPC"
+    yield from check("protocol", message, holds=known)
+    absolute = not wanted.path or (wanted.path.startswith("/") and is_header_value(wanted.path))
+    yield from check("http.path", f"{wanted.path!r} is no absolute path", holds=absolute)
+    names = (*wanted.allowed_headers, *wanted.allowed_response_headers)
+    message = "a list of headers holds something that is no name"
+    yield from check(wanted.protocol.lower(), message, holds=all(map(is_header_name, names)))
+    size = wanted.max_body or 0
+    message = f"{size} is not 0 to {_MAX_BODY}"
+    yield from check("forwardBody.maxSize", message, holds=0 <= size <= _MAX_BODY)
 
 
 def _cors_issues(cors: HttpCors) -> Iterator[Issue]:

@@ -17,6 +17,7 @@ from translators.gateway_api.backends import (
     weight_issues,
     weighted_backends,
 )
+from translators.gateway_api.external_auth import authorizer_of
 from translators.gateway_api.filters import filter_issues
 from translators.gateway_api.forwarding import (
     forwarding_issues,
@@ -189,6 +190,9 @@ def _failing(context: RuleContext, match: RouteMatch) -> Route:
 
 
 def _working(context: RuleContext, match: RouteMatch) -> Route:
+    authorizer = authorizer_of(context.of.scope, context.of.referrer, context.rule)
+    if isinstance(authorizer, Issue):
+        return _failing(context, match)  # whoever can't be asked does not consent
     filters = context.rule.filters
     return Route(
         name=context.name,
@@ -197,6 +201,7 @@ def _working(context: RuleContext, match: RouteMatch) -> Route:
         request_headers=edit_of(filters, REQUEST),
         response_headers=edit_of(filters, RESPONSE),
         cors=cors_of(context.rule),
+        external_auth=authorizer.asked if authorizer else None,
         origin=_origin(context),
     )
 

@@ -29,6 +29,8 @@ _NOT_IN_PATHS = ("//", "/./", "/../", "%2f", "%2F", "#", "?")
 _QUIET = re2.Options()
 _QUIET.log_errors = False
 
+_OWN_HEADERS = frozenset({"host", "x-forwarded-client-cert"})
+
 
 def is_header_name(text: str) -> bool:
     """Whether a header of that name can exist (RFC 9110 token; Gateway API HeaderName)."""
@@ -41,8 +43,13 @@ def is_matchable_header(text: str) -> bool:
 
 
 def is_editable_header(text: str) -> bool:
-    """Whether a header may be changed: Envoy refuses edits of ``Host`` and pseudo headers."""
-    return is_header_name(text) and text.lower() != "host"
+    """Whether a header may be changed: Envoy refuses edits of ``Host`` and pseudo headers.
+
+    What the proxy itself tells of the caller is not for routes to change, least of all for those
+    of other namespaces.
+    """
+    name = text.lower()
+    return is_header_name(text) and name not in _OWN_HEADERS and not name.startswith("x-waypost-")
 
 
 def is_header_value(text: str) -> bool:

@@ -29,7 +29,9 @@ class AuthzProvider:
     """A server that decides about requests (Istio's ``envoyExtAuthzGrpc``, ``envoyExtAuthzHttp``).
 
     It is the port of a service; ``namespace`` may be empty if ``host`` says it. The lists of
-    headers are names, exact or with a ``*`` at one end, and speak of HTTP providers alone.
+    headers are names, exact or with a ``*`` at one end. ``request_headers`` are shown to it, by
+    gRPC all of them if there are none; ``kept_headers`` of the request it can't change. The other
+    lists speak of HTTP providers alone.
     """
 
     name: str
@@ -48,3 +50,12 @@ class AuthzProvider:
     headers_upstream_on_allow: tuple[str, ...] = ()
     headers_downstream_on_allow: tuple[str, ...] = ()
     headers_downstream_on_deny: tuple[str, ...] = ()
+    kept_headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalAuth:
+    """Requests of a route need the consent of a provider, found at ``cluster``."""
+
+    provider: AuthzProvider
+    cluster: str

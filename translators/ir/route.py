@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from translators.ir.authentication import ANYONE, Authentication
 from translators.ir.authorization import OPEN, Authorization
+from translators.ir.external_authorization import ExternalAuth
 from translators.ir.origin import Origin
 from translators.ir.value import value
 
@@ -188,6 +189,7 @@ class Route:
     request_headers: HeaderEdit = NO_EDIT
     response_headers: HeaderEdit = NO_EDIT
     cors: Cors | None = None
+    external_auth: ExternalAuth | None = None
     origin: Origin | None = None
 
 

@@ -199,7 +199,7 @@ def _unarmed(filter_: Filter) -> Message:
     match filter_:
         case Filter.CLIENT_IDENTITY:
             return client_identity()
-        case Filter.CUSTOM_1 | Filter.CUSTOM_2:
+        case Filter.CUSTOM_1 | Filter.CUSTOM_2 | Filter.EXTERNAL_AUTH:
             return inert_check()
         case Filter.TOKENS:
             return inert_tokens()

@@ -17,7 +17,7 @@ from translators.wire import template
 from translators.xds.action import clusters_of, route_action
 from translators.xds.ambiguity import refuse_ambiguous
 from translators.xds.filters.cors import armed_cors
-from translators.xds.filters.ext_authz import armed_checks
+from translators.xds.filters.ext_authz import armed_checks, armed_external_auth
 from translators.xds.filters.jwt_authn import armed_tokens
 from translators.xds.filters.menu import Armed, per_filter_config
 from translators.xds.filters.rbac import armed_rbac
@@ -63,10 +63,12 @@ def _policies(table: RouteTable) -> Iterator[Armed]:
 
 
 def table_clusters(node: RouteTable) -> tuple[str, ...]:
-    """The clusters that the table's routes and checks lead to, each once."""
+    """The clusters that the table's routes lead to, and those that are asked, each once."""
     named = (cluster for route in node.routes for cluster in clusters_of(route.action))
     checks = (check.cluster for check in node.authorization.custom)
-    return tuple(dict.fromkeys((*named, *checks)))
+    auths = (route.external_auth for route in node.routes)
+    asked = (auth.cluster for auth in auths if auth is not None)
+    return tuple(dict.fromkeys((*named, *checks, *asked)))
 
 
 def _guard(table: RouteTable) -> Iterator[EnvoyRoute]:
@@ -120,5 +122,7 @@ def _forwarding(
 def _armed(route: Route) -> Iterator[Armed]:
     if route.cors is not None:
         yield armed_cors(route.cors)
+    if route.external_auth is not None:
+        yield armed_external_auth(route.external_auth)
     if isinstance(route.action, Forward) and route.action.persistence is not None:
         yield armed_session(route.action.persistence)

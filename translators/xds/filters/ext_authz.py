@@ -1,4 +1,4 @@
-"""External authorization of requests, all of it in the virtual host that arms it.
+"""External authorization of requests, all of it in the virtual host or the route that arms it.
 
 What a check is, is no setting that a route could change, so the filter of the menu is a composite,
 and the virtual host says what it is composed of: RBAC rules that nothing is refused by, whose
@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from betterproto2 import Message
+from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutationRules
 from envoy_data_plane.envoy.config.core.v3 import (
     GrpcService,
     GrpcServiceEnvoyGrpc,
@@ -37,6 +38,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import (
     ListStringMatcher,
     MetadataMatcher,
     MetadataMatcherPathSegment,
+    RegexMatcher,
     StringMatcher,
     ValueMatcher,
 )
@@ -45,12 +47,17 @@ from envoy_data_plane.xds.core.v3 import TypedExtensionConfig as Action
 from envoy_data_plane.xds.type.matcher.v3 import Matcher, MatcherOnMatch
 
 from translators.ir.authorization import MAX_CUSTOM_CHECKS, Authorization, CustomCheck
-from translators.ir.external_authorization import AuthzProvider, CheckProtocol, RequestBody
+from translators.ir.external_authorization import (
+    AuthzProvider,
+    CheckProtocol,
+    ExternalAuth,
+    RequestBody,
+)
 from translators.wire import pack
 from translators.xds.filters.menu import Armed, Filter
 from translators.xds.names import PEER_PRINCIPAL, stat_name
 from translators.xds.policy import rules
-from translators.xds.text import exact, regex
+from translators.xds.text import escaped, exact, regex
 
 CUSTOM_FILTERS = (Filter.CUSTOM_1, Filter.CUSTOM_2)
 """The filters of the menu that check, in their order."""
@@ -76,7 +83,18 @@ def armed_checks(authorization: Authorization) -> Iterator[Armed]:
     if len(authorization.custom) > MAX_CUSTOM_CHECKS:
         raise ValueError(f"{len(authorization.custom)} providers are to be asked of one request")
     for filter_, check in zip(CUSTOM_FILTERS, authorization.custom, strict=False):
-        yield Armed(filter_, _run(_gate(filter_, check), _question(filter_, check)))
+        yield Armed(
+            filter_,
+            _run(
+                _gate(filter_, check),
+                _question(check.provider, check.cluster, _gate_is_closed(filter_)),
+            ),
+        )
+
+
+def armed_external_auth(auth: ExternalAuth) -> Armed:
+    """Who has to consent to all requests of a route."""
+    return Armed(Filter.EXTERNAL_AUTH, _run(_question(auth.provider, auth.cluster, None)))
 
 
 def _run(*filters: TypedExtensionConfig) -> CompositePerRoute:
@@ -94,18 +112,20 @@ def _gate(filter_: Filter, check: CustomCheck) -> TypedExtensionConfig:
     return _extension("gate", rbac)
 
 
-def _question(filter_: Filter, check: CustomCheck) -> TypedExtensionConfig:
-    provider = check.provider
+def _question(
+    provider: AuthzProvider, cluster: str, only_if: MetadataMatcher | None
+) -> TypedExtensionConfig:
     config = ExtAuthz(
         stat_prefix=stat_name(provider.name),
-        grpc_service=_grpc(check),
-        http_service=_http(check),
-        filter_enabled_metadata=_gate_is_closed(filter_),
+        grpc_service=_grpc(provider, cluster),
+        http_service=_http(provider, cluster),
+        filter_enabled_metadata=only_if,
         failure_mode_allow=provider.fail_open,
         status_on_error=HttpStatus(code=StatusCode(provider.status_on_error)),
         clear_route_cache=provider.clear_route_cache,
         with_request_body=None if provider.body is None else _body(provider.body),
         allowed_headers=_shown_headers(provider),
+        decoder_header_mutation_rules=_kept(provider.kept_headers),
         metadata_context_namespaces=[_TOKENS],
     )
     return _extension("ext_authz", config)
@@ -124,25 +144,24 @@ def _prefix(filter_: Filter) -> str:
     return f"ext_authz_{CUSTOM_FILTERS.index(filter_) + 1}_"
 
 
-def _grpc(check: CustomCheck) -> GrpcService | None:
-    if check.provider.protocol is not CheckProtocol.GRPC:
+def _grpc(provider: AuthzProvider, cluster: str) -> GrpcService | None:
+    if provider.protocol is not CheckProtocol.GRPC:
         return None
     return GrpcService(
-        envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=check.cluster),
-        timeout=_timeout(check.provider),
+        envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=cluster),
+        timeout=_timeout(provider),
         initial_metadata=[_client()],
     )
 
 
-def _http(check: CustomCheck) -> HttpService | None:
-    provider = check.provider
+def _http(provider: AuthzProvider, cluster: str) -> HttpService | None:
     if provider.protocol is not CheckProtocol.HTTP:
         return None
     added = [HeaderValue(key=name, value=_plain(text)) for name, text in provider.added_headers]
     return HttpService(
         server_uri=HttpUri(
             uri=f"http://{provider.host}:{provider.port}",
-            cluster=check.cluster,
+            cluster=cluster,
             timeout=_timeout(provider),
         ),
         path_prefix=provider.path_prefix,
@@ -170,14 +189,24 @@ def _timeout(provider: AuthzProvider) -> timedelta:
 
 
 def _shown_headers(provider: AuthzProvider) -> ListStringMatcher | None:
-    """GRPC shows all headers; HTTP those that are named, and who calls."""
+    """GRPC shows all headers if none are named; HTTP those that are named, and who calls."""
     match provider.protocol:
         case CheckProtocol.GRPC:
-            return None
+            return _names(provider.request_headers)
         case CheckProtocol.HTTP:
             return _names((*provider.request_headers, _XFCC))
         case _:
             assert_never(provider.protocol)
+
+
+def _kept(names: tuple[str, ...]) -> HeaderMutationRules | None:
+    """Changes of these headers are passed over, so that everything else of the answer counts."""
+    if not names:
+        return None
+    patterns = (escaped(name.removesuffix("*")) + ".*" * name.endswith("*") for name in names)
+    return HeaderMutationRules(
+        disallow_expression=RegexMatcher(regex="|".join(patterns)), disallow_system=True
+    )
 
 
 def _names(names: tuple[str, ...]) -> ListStringMatcher | None:

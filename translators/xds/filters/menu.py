@@ -40,6 +40,7 @@ class Filter(StrEnum):
     OPAQUE_ALLOW = "envoy.filters.http.rbac.opaque_allow"
     FAULT = "envoy.filters.http.fault"
     CORS = "envoy.filters.http.cors"
+    EXTERNAL_AUTH = "waypost.ext_authz.route"
     STATEFUL_SESSION = "envoy.filters.http.stateful_session"
     ROUTER = "envoy.filters.http.router"
 
