@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check golden bench bench-quick clean
+.PHONY: help demo test check golden manifests bench bench-quick clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ check: $(READY)  ## Format, lint, types and the rules between rooms
 
 golden: $(READY)  ## Rewrite the expected files of the golden tests; reading the diff is the review
 	$(BIN)/pytest tests/golden --update-golden -p no:randomly -q
+
+manifests: $(READY)  ## Render envoy/install.yaml from the chart; needs helm
+	$(BIN)/python -m tests.install.render
 
 bench: $(READY)  ## Every benchmark; figures as JSON, and a table
 	$(BIN)/python -m benchmarks.run

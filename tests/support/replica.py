@@ -92,14 +92,17 @@ async def replica(
     name: str = "a",
     terms: Terms = QUICK,
     deploys: DeploymentSettings | None = None,
+    *,
+    token: str = "",
+    namespace: str = "default",
 ) -> AsyncIterator[Replica]:
-    """A replica that has started; ``name`` is its identity.
+    """A replica that has started; ``name`` is its identity, ``token`` shows who it runs as.
 
     If it deploys, it serves xDS by TLS at the port that waypoints are told, on 127.0.0.1.
     """
-    login = choose_login(api.write_kubeconfig(folder / f"kubeconfig-{name}"))
+    login = choose_login(api.write_kubeconfig(folder / f"kubeconfig-{name}", token))
     objects = Objects(Transport(login))
-    writer = StatusWriter(objects, Leader(objects, "default", "waypost-status", name, terms))
+    writer = StatusWriter(objects, Leader(objects, namespace, "waypost-status", name, terms))
     source = KubernetesSource(login, patience=IMPATIENT)
     given, deployer = settings(folder / name), None
     if deploys is not None:

@@ -101,3 +101,18 @@ def test_an_output_that_can_not_be_written_exits_with_1(tmp_path: Path) -> None:
 def test_help_does_not_load_the_crypto_library() -> None:
     code = "import sys, xds_server.cli.ca; sys.exit('cryptography' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_init_makes_a_ca_once_and_says_how_a_cluster_gets_it(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "ca"
+    first = CliRunner().invoke(ca, ["init", str(folder)])
+    assert first.exit_code == 0, first.output
+    assert f"--from-file {folder}" in first.output
+    made = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert made.keys() == {"ca-cert.pem", "ca-key.pem", "root-cert.pem"}
+    assert CliRunner().invoke(ca, ["init", str(folder)]).exit_code == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == made
+    (folder / "ca-key.pem").unlink()
+    broken = CliRunner().invoke(ca, ["init", str(folder)])
+    assert broken.exit_code == 1
+    assert "ca-key.pem is missing" in broken.output

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import click
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from translators.ir.external_authorization import AuthzProvider, CheckProtocol, RequestBody
 from translators.ir.waypoint import Mesh
 from translators.meshconfig import read_mesh_config
+from xds_server.cli.options import mesh_options
 from xds_server.sources.mesh_config import MeshConfigError, load_mesh_config
 
 TEXT = """
@@ -151,3 +154,41 @@ def test_a_bad_file_is_not_used(tmp_path: Path, text: str):
     path.write_text(text)
     with pytest.raises(MeshConfigError):
         load_mesh_config(path, Mesh())
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "seen"),
+    [
+        ([], {}, ("file.example", ("older.example",), True)),
+        ([], {"WAYPOST_TRUST_DOMAIN": "env.example"}, ("env.example", ("older.example",), True)),
+        (
+            ["--trust-domain", "flag.example", "--trust-domain-alias", "a.example"],
+            {"WAYPOST_TRUST_DOMAIN": "env.example"},
+            ("flag.example", ("a.example",), True),
+        ),
+        (
+            ["--no-layered-authorization", "--trust-domain", "cluster.local"],
+            {},
+            ("cluster.local", ("older.example",), False),
+        ),
+    ],
+)
+def test_an_option_goes_before_the_environment_and_that_before_the_file(
+    tmp_path: Path, options: list[str], environment: dict[str, str], seen: tuple[object, ...]
+):
+    file = tmp_path / "mesh.yaml"
+    file.write_text(
+        "{trustDomain: file.example, trustDomainAliases: [older.example],"
+        " waypost: {layeredAuthorization: true}}"
+    )
+    found: list[Mesh] = []
+
+    @click.command()
+    @mesh_options
+    def command(mesh: Mesh) -> None:
+        found.append(mesh)
+
+    result = CliRunner().invoke(command, ["--mesh-config", str(file), *options], env=environment)
+    assert result.exit_code == 0, result.output
+    (mesh,) = found
+    assert (mesh.trust_domain, mesh.trust_domain_aliases, mesh.layered_authorization) == seen

@@ -10,6 +10,7 @@ _COMMANDS = {
     "bench": "Make meshes of any size to measure with.",
     "bootstrap": "Print the Envoy bootstrap of a waypoint.",
     "ca": "Work with the built-in certificate authority.",
+    "check": "Check a cluster and the control plane in it; say what to do.",
     "demo": "Run a waypoint with real Envoys and real traffic on this machine.",
     "describe": "Tell which waypoint serves what, and what passes it by.",
     "features": "List what is supported.",

@@ -43,6 +43,26 @@ def ca() -> None:
 
 
 @ca.command()
+@click.argument("directory", type=_DIRECTORY)
+def init(directory: Path) -> None:
+    """Make a certificate authority in an empty folder; check the one that is there otherwise."""
+    from datetime import UTC, datetime
+
+    from xds_server.identity.authority import AuthorityError
+    from xds_server.identity.authority_store import open_authority
+
+    try:
+        authority = open_authority(directory, datetime.now(UTC))
+    except AuthorityError as error:
+        raise click.ClickException(str(error)) from error
+    end = authority.issuer.not_valid_after_utc
+    click.echo(f"{directory}: a CA that works, valid until {end:%Y-%m-%d}. Keep ca-key.pem safe.")
+    source = shlex.quote(str(directory))
+    command = f"kubectl create secret generic waypost-ca -n waypost-system --from-file {source}"
+    click.echo(f"Next: {command}")
+
+
+@ca.command()
 @click.argument("workload", metavar="NAMESPACE/SERVICE_ACCOUNT")
 @click.option(
     "--ca-dir",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from translators.ir.waypoint import Mesh
@@ -18,8 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _MESH_OPTIONS = (
     click.option(
-        "--layered-authorization",
-        is_flag=True,
+        "--layered-authorization/--no-layered-authorization",
         envvar="WAYPOST_LAYERED_AUTHORIZATION",
         help="Enforce policies by selector and for namespaces at waypoints too, on tunnels.",
     ),
@@ -27,11 +27,10 @@ _MESH_OPTIONS = (
         "--mesh-config",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         envvar="WAYPOST_MESH_CONFIG",
-        help="A file with Istio's MeshConfig, or its ConfigMap. Goes before other options.",
+        help="A file with Istio's MeshConfig, or its ConfigMap. Other options go before it.",
     ),
     click.option(
-        "--require-grants",
-        is_flag=True,
+        "--require-grants/--no-require-grants",
         envvar="WAYPOST_REQUIRE_GRANTS",
         help="Ask for a ReferenceGrant where a route names a backend in another namespace.",
     ),
@@ -65,31 +64,33 @@ _MESH_OPTIONS = (
 )
 
 
+_MESH_FIELDS = {
+    "layered_authorization": "layered_authorization",
+    "require_grants": "requires_grants",
+    "root_namespace": "root_namespace",
+    "cluster_domain": "cluster_domain",
+    "trust_domain_alias": "trust_domain_aliases",
+    "trust_domain": "trust_domain",
+}
+"""The fields of a mesh by the names of their options."""
+
+
 def mesh_options(command: F) -> F:
-    """Add the options that describe a mesh, which the command gets as ``mesh``."""
+    """Add the options that describe a mesh, which the command gets as ``mesh``.
+
+    What is given as an option, or else in the environment, goes before what the file says.
+    """
 
     @wraps(command)
-    def with_mesh(
-        trust_domain: str,
-        trust_domain_alias: tuple[str, ...],
-        cluster_domain: str,
-        root_namespace: str,
-        require_grants: bool,
-        layered_authorization: bool,
-        mesh_config: Path | None,
-        **others: Any,
-    ) -> Any:
-        from translators.ir.waypoint import Mesh
-
-        mesh = Mesh(
-            trust_domain=trust_domain,
-            trust_domain_aliases=trust_domain_alias,
-            cluster_domain=cluster_domain,
-            root_namespace=root_namespace,
-            requires_grants=require_grants,
-            layered_authorization=layered_authorization,
-        )
-        return command(mesh=_configured(mesh_config, mesh), **others)
+    def with_mesh(mesh_config: Path | None, **options: Any) -> Any:
+        values = {field: options.pop(name) for name, field in _MESH_FIELDS.items()}
+        context = click.get_current_context()
+        given = {
+            field: values[field]
+            for name, field in _MESH_FIELDS.items()
+            if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        }
+        return command(mesh=_configured(mesh_config, given), **options)
 
     decorated: Any = with_mesh
     for option in _MESH_OPTIONS:
@@ -97,13 +98,17 @@ def mesh_options(command: F) -> F:
     return decorated  # type: ignore[no-any-return]
 
 
-def _configured(path: Path | None, given: "Mesh") -> "Mesh":
+def _configured(path: Path | None, given: dict[str, Any]) -> "Mesh":
+    from dataclasses import replace
+
+    from translators.ir.waypoint import Mesh
+
     if path is None:
-        return given
+        return Mesh(**given)
     from xds_server.sources.mesh_config import MeshConfigError, load_mesh_config
 
     try:
-        return load_mesh_config(path, given)
+        return replace(load_mesh_config(path, Mesh()), **given)
     except MeshConfigError as problem:
         raise click.ClickException(str(problem)) from None
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from xds_server.sources.source import Source
     from xds_server.status import StatusWriter
 
-_LEASE = "waypost-status"
 _DRAIN_S = 20.0
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _STATE = Path("~/.local/state/waypost/ca").expanduser()
@@ -189,12 +188,13 @@ def _login(kubeconfig: Path | None, context: str | None) -> "Login":
 
 
 def _status(login: "Login", namespace: str) -> "StatusWriter":
+    from xds_server.serving.permissions import LEASE
     from xds_server.sources.kubernetes.transport import Transport
     from xds_server.status import Leader, Objects, StatusWriter
 
     objects = Objects(Transport(login))
     identity = f"{socket.gethostname()}_{uuid.uuid4()}"
-    return StatusWriter(objects, Leader(objects, namespace, _LEASE, identity))
+    return StatusWriter(objects, Leader(objects, namespace, LEASE, identity))
 
 
 def _deployer(

@@ -65,6 +65,19 @@ def open_authority(directory: Path, now: datetime) -> Authority:
     return authority
 
 
+def load_authority(directory: Path, now: datetime) -> Authority:
+    """The authority that is in ``directory``, which is left as it is.
+
+    Raises AuthorityError as ``open_authority`` does, and if there is none.
+    """
+    try:
+        authority = _load(directory)
+        authority.verify(now)
+    except (AuthorityError, OSError) as error:
+        raise AuthorityError(f"CA in {directory}: {error}") from error
+    return authority
+
+
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     """Hold the directory's lock, which the kernel drops if we die."""

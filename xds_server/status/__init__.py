@@ -8,6 +8,6 @@ about it. ``merge`` puts what we say into what is there, ``backlog`` says when w
 from xds_server.status.election import Terms
 from xds_server.status.leader import Leader
 from xds_server.status.objects import Objects
-from xds_server.status.writer import StatusWriter
+from xds_server.status.writer import WRITTEN, StatusWriter
 
-__all__ = ["Leader", "Objects", "StatusWriter", "Terms"]
+__all__ = ["WRITTEN", "Leader", "Objects", "StatusWriter", "Terms"]

@@ -30,7 +30,7 @@ Statuses = Callable[[], Iterable[ObjectStatus | None]]
 Each item, of which some are None, took only a little work.
 """
 
-_WRITTEN = tuple(
+WRITTEN = tuple(
     each
     for each in RESOURCES
     if each.kind
@@ -39,7 +39,9 @@ _WRITTEN = tuple(
         *("AuthorizationPolicy", "RequestAuthentication"),
     }
 )
-_RESOURCES = {each.kind: each for each in _WRITTEN}
+"""The resources whose status is written."""
+
+_RESOURCES = {each.kind: each for each in WRITTEN}
 _GATHER_S = 0.2  # changes that come within this time are written together
 _CONFIRM_S = 1.0  # the lease is read again if that was longer ago
 _SURVEY_S = 600.0  # what others did to our words is put right after this time
@@ -193,7 +195,7 @@ class StatusWriter:
         self._backlog.clear()
         self._problems.clear()
         breather = Breather()
-        for resource in _WRITTEN:
+        for resource in WRITTEN:
             async for live in self._list(resource):
                 metadata = live["metadata"]
                 key = ObjectKey(resource.kind, metadata.get("namespace", ""), metadata["name"])

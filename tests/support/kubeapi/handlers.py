@@ -15,7 +15,7 @@ from tests.support.kubeapi.errors import ApiError, bad_request
 from tests.support.kubeapi.faults import Action, CutMidLine, Garbage, HalfOpen
 from tests.support.kubeapi.lists import select, serve_list
 from tests.support.kubeapi.patches import APPLY_PATCH
-from tests.support.kubeapi.reviews import Access
+from tests.support.kubeapi.reviews import Access, Identity
 from tests.support.kubeapi.routing import Target
 from tests.support.kubeapi.selectors import parse_selectors
 from tests.support.kubeapi.store import Object
@@ -37,16 +37,18 @@ class Handlers:
         self._watch_list = watch_list
 
     async def handle(
-        self, request: web.BaseRequest, target: Target, fault: Action | None
+        self, request: web.BaseRequest, target: Target, identity: Identity, fault: Action | None
     ) -> web.StreamResponse:
         """Raises ``ApiError``."""
         if target.verb == "watch":
             return await self._watch(request, target, fault)
         body = await _read_body(request)
-        code, answer = self._respond(request, target, body)
+        code, answer = self._respond(request, target, identity, body)
         return await _send(request, code, answer, fault)
 
-    def _respond(self, request: web.BaseRequest, target: Target, body: Any) -> tuple[int, Object]:
+    def _respond(
+        self, request: web.BaseRequest, target: Target, identity: Identity, body: Any
+    ) -> tuple[int, Object]:
         show = _presenter(request, target)
         match target.verb:
             case "get":
@@ -55,7 +57,7 @@ class Handlers:
             case "list":
                 return 200, self._list(request, target)
             case "create":
-                return 201, self._create(request, target, body, show)
+                return 201, self._create(request, target, identity, body, show)
             case "update":
                 write = _write(request, target)
                 return 200, show(self._cluster.update(write, target.name, body))
@@ -86,14 +88,15 @@ class Handlers:
         self,
         request: web.BaseRequest,
         target: Target,
+        identity: Identity,
         body: Any,
         show: Callable[[Object], Object],
     ) -> Object:
         match target.kind.plural, target.subresource:
             case "tokenreviews", _:
                 return self._access.review_token(body)
-            case "selfsubjectaccessreviews", _:
-                return self._access.review_access(body)
+            case "selfsubjectaccessreviews" | "subjectaccessreviews", _:
+                return self._access.review_access(body, identity.username)
             case "serviceaccounts", "token":
                 return self._issue_token(target, body)
             case _:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.kubeapi.rbac import GROUP
 from xds_server.validation.schemas import SchemaNode
 
 
@@ -150,12 +151,24 @@ BUILT_IN = (
         version="v2",
         has_status=True,
     ),
+    _kind(GROUP, "roles", "Role", **_NO_GENERATION),
+    _kind(GROUP, "rolebindings", "RoleBinding", **_NO_GENERATION),
+    _kind(GROUP, "clusterroles", "ClusterRole", namespaced=False, **_NO_GENERATION),
+    _kind(GROUP, "clusterrolebindings", "ClusterRoleBinding", namespaced=False, **_NO_GENERATION),
+    _kind("networking.k8s.io", "networkpolicies", "NetworkPolicy", "netpol"),
     CRD_KIND,
     _kind("authentication.k8s.io", "tokenreviews", "TokenReview", namespaced=False, virtual=True),
     _kind(
         "authorization.k8s.io",
         "selfsubjectaccessreviews",
         "SelfSubjectAccessReview",
+        namespaced=False,
+        virtual=True,
+    ),
+    _kind(
+        "authorization.k8s.io",
+        "subjectaccessreviews",
+        "SubjectAccessReview",
         namespaced=False,
         virtual=True,
     ),

@@ -4,7 +4,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.kubeapi.store import Object
+from tests.support.kubeapi.rbac import Attempt, may
+from tests.support.kubeapi.store import Object, Store
 
 API_AUDIENCE = "https://kubernetes.default.svc.cluster.local"
 
@@ -30,9 +31,14 @@ class Identity:
 
 
 class Access:
-    """The tokens that are valid, and what is forbidden; everything else is allowed."""
+    """The tokens that are valid, and what is forbidden; everything else is allowed.
 
-    def __init__(self) -> None:
+    With ``enforces_roles``, service accounts may only do what roles permit.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.enforces_roles = False
         self.tokens: dict[str, Identity] = {}
         self.require_token = False
         self._forbidden: set[tuple[str, str]] = set()
@@ -45,9 +51,11 @@ class Access:
         """Undo ``forbid``."""
         self._forbidden.discard((verb, resource))
 
-    def allows(self, verb: str, resource: str) -> bool:
-        rules = {(verb, resource), (verb, "*"), ("*", resource), ("*", "*")}
-        return not rules & self._forbidden
+    def allows(self, username: str, attempt: Attempt) -> bool:
+        verb, resource = attempt.verb, attempt.resource
+        if {(verb, resource), (verb, "*"), ("*", resource), ("*", "*")} & self._forbidden:
+            return False
+        return not self.enforces_roles or may(self._store, username, attempt)
 
     def identify(self, authorization: str | None) -> Identity | None:
         """Who sends a request; None if the token is not valid or missing though it is required."""
@@ -80,10 +88,19 @@ class Access:
         answer = {"authenticated": True, "user": identity.user(), "audiences": audiences}
         return {**review, "status": answer}
 
-    def review_access(self, review: Object) -> Object:
-        """The answer to a SelfSubjectAccessReview."""
-        wanted = review.get("spec", {}).get("resourceAttributes", {})
+    def review_access(self, review: Object, username: str) -> Object:
+        """The answer to a (Self)SubjectAccessReview; ``username`` is who asks."""
+        spec = review.get("spec", {})
+        wanted = spec.get("resourceAttributes", {})
         resource = wanted.get("resource", "*")
         if subresource := wanted.get("subresource"):
             resource = f"{resource}/{subresource}"
-        return {**review, "status": {"allowed": self.allows(wanted.get("verb", "*"), resource)}}
+        attempt = Attempt(
+            wanted.get("verb", "*"),
+            wanted.get("group", ""),
+            resource,
+            wanted.get("namespace", ""),
+            wanted.get("name", ""),
+        )
+        allowed = self.allows(spec.get("user", username), attempt)
+        return {**review, "status": {"allowed": allowed}}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tests.support.kubeapi.errors import ApiError, no_such_path
 from tests.support.kubeapi.kinds import Kind
@@ -28,6 +29,23 @@ class Target:
 
     def is_set(self, parameter: str) -> bool:
         return self.query.get(parameter, "") in ("true", "1", "All")
+
+
+class ProxyPath(NamedTuple):
+    """A request to a pod, by way of the API server. ``pod`` is ``name`` or ``name:port``."""
+
+    namespace: str
+    pod: str
+    rest: str
+
+
+def read_proxy_path(path: str) -> ProxyPath | None:
+    """What a path asks of a pod; None if it is none of those."""
+    match path.split("/", 8):
+        case ["", "api", "v1", "namespaces", namespace, "pods", pod, "proxy", rest]:
+            return ProxyPath(namespace, pod, f"/{rest}")
+        case _:
+            return None
 
 
 def route(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+import aiohttp
 import yaml
 from aiohttp import web
 
@@ -17,8 +18,10 @@ from tests.support.kubeapi.errors import ApiError
 from tests.support.kubeapi.faults import Action, Answer, Delay, Drop, ErrorEvent, Faults
 from tests.support.kubeapi.handlers import Handlers
 from tests.support.kubeapi.kinds import CRD_KIND
-from tests.support.kubeapi.reviews import Access
-from tests.support.kubeapi.routing import Target, route
+from tests.support.kubeapi.patches import APPLY_PATCH
+from tests.support.kubeapi.rbac import Attempt
+from tests.support.kubeapi.reviews import Access, Identity
+from tests.support.kubeapi.routing import ProxyPath, Target, read_proxy_path, route
 from tests.support.kubeapi.store import Object, Store
 from xds_server.validation.schemas import load_crds
 
@@ -41,7 +44,9 @@ class KubeApi:
     ``crds`` are the sets of CustomResourceDefinitions to begin with (``gateway-api-standard``,
     ``gateway-api-experimental``, ``istio``), ``log_size`` is how many changes watches can go
     back, ``bookmarks_s`` how often they get a bookmark, and ``watch_list`` whether they may ask
-    for initial events. Objects outlive ``stop``, and ``start`` takes the same port again.
+    for initial events. ``pod_addresses`` are where the ports of pods really are, by namespace and
+    ``name:port``, for requests to ``pods/proxy``. Objects outlive ``stop``, and ``start`` takes
+    the same port again.
     """
 
     def __init__(
@@ -55,9 +60,10 @@ class KubeApi:
     ) -> None:
         self.store = Store(log_size)
         self.cluster = Cluster(self.store)
-        self.access = Access()
+        self.access = Access(self.store)
         self.faults = Faults(seed)
         self.requests: list[Request] = []
+        self.pod_addresses: dict[tuple[str, str], str] = {}
         self._handlers = Handlers(self.cluster, self.access, bookmarks_s, watch_list=watch_list)
         self._runner: web.ServerRunner | None = None
         self._open: set[asyncio.BaseTransport] = set()
@@ -177,13 +183,41 @@ class KubeApi:
         found = discover(request.path, self.cluster.kinds.values())
         if found is not None:
             return web.json_response(found)
+        if (found := read_proxy_path(request.path)) is not None:
+            return await self._ask_pod(found, identity)
         target = route(request.method, request.path, dict(request.query), self.cluster.kinds)
         self.requests.append(Request(monotonic(), target.verb, target.resource, target.namespace))
         fault = await self._fail_early(self.faults.take(target.verb, target.resource), request)
-        if not self.access.allows(target.verb, target.resource):
-            message = f'cannot {target.verb} resource "{target.resource}"'
-            raise ApiError(403, "Forbidden", message)
-        return await self._handlers.handle(request, target, fault)
+        for verb in self._verbs(request, target):
+            attempt = Attempt(
+                verb, target.kind.group, target.resource, target.namespace, target.name
+            )
+            if not self.access.allows(identity.username, attempt):
+                message = (
+                    f'User "{identity.username}" cannot {verb} resource "{target.resource}" in'
+                    f' API group "{target.kind.group}"'
+                )
+                raise ApiError(403, "Forbidden", message)
+        return await self._handlers.handle(request, target, identity, fault)
+
+    async def _ask_pod(self, found: ProxyPath, identity: Identity) -> web.Response:
+        attempt = Attempt("get", "", "pods/proxy", found.namespace, found.pod.partition(":")[0])
+        if not self.access.allows(identity.username, attempt):
+            raise ApiError(403, "Forbidden", "cannot get pods/proxy")
+        address = self.pod_addresses.get((found.namespace, found.pod))
+        if address is None:
+            raise ApiError(503, "ServiceUnavailable", "error trying to reach service")
+        url = f"http://{address}{found.rest}"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            return web.Response(body=await answer.read(), status=answer.status)
+
+    def _verbs(self, request: web.BaseRequest, target: Target) -> tuple[str, ...]:
+        """What a request does: who creates an object by applying it must be permitted both."""
+        if request.content_type == APPLY_PATCH and not target.subresource:
+            name = (target.namespace, target.name)
+            if self.store.get(target.kind.key, name) is None:
+                return (target.verb, "create")
+        return (target.verb,)
 
     async def _fail_early(self, action: Action | None, request: web.BaseRequest) -> Action | None:
         """Do what a fault does before an answer; gives back what it does to the answer."""

@@ -46,6 +46,7 @@ class Response:
         self._raw = raw
         self.status = raw.status
         self.retry_after = _retry_after(raw)
+        self.date = raw.headers.get("Date", "")
 
     async def chunk(self, within: float) -> bytes:
         """The next part of the body, empty at its end. Raises ``TransportError``."""
