@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from translators.gateway_api.durations import is_duration, milliseconds
 from translators.gateway_api.names import authority, canonical_ip
 from translators.gateway_api.texts import is_header_name, is_header_value
+from translators.ir.deployment import DeploymentFacts
 from translators.ir.external_authorization import AuthzProvider, CheckProtocol, RequestBody
 from translators.ir.waypoint import Mesh
 from translators.resources.parsing.fields import Fields, Problem
@@ -21,7 +22,7 @@ _MAX_DURATION_MS = 1000 * 3_600_000
 _OWN = frozenset(
     {
         *("dnsServers", "layeredAuthorization", "maxConnectionDuration", "publicRoots"),
-        "tokensBeforeCustom",
+        *("tokensBeforeCustom", "waypoints"),
     }
 )
 _ERRORS = frozenset({*range(400, 418), 421, 422, 423, 424, 426, 428, 429, 431, *range(500, 509)})
@@ -73,6 +74,20 @@ def _read_own(fields: Fields, given: Mesh) -> Mesh:
         max_connection_ms=bound or None,
         dns_servers=_read_dns_servers(fields) or given.dns_servers,
         public_roots=fields.text("publicRoots", given.public_roots),
+        deployment=_read_deployment(fields.within("waypoints")),
+    )
+
+
+def _read_deployment(fields: Fields) -> DeploymentFacts:
+    fields.refuse_others(
+        frozenset({"concurrency", "drainSeconds", "image", "revision", "xdsAddress"})
+    )
+    return DeploymentFacts(
+        image=fields.text("image"),
+        xds=fields.text("xdsAddress"),
+        revision=fields.text("revision"),
+        concurrency=fields.number("concurrency", 0, 1, 256),
+        drain_s=fields.number("drainSeconds", 0, 1, 3600),
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from translators.ir.deployment import DeploymentFacts
 from translators.ir.external_authorization import AuthzProvider, CheckProtocol, RequestBody
 from translators.ir.waypoint import Mesh
 from translators.meshconfig import read_mesh_config
@@ -44,6 +45,7 @@ waypost:
   layeredAuthorization: true
   maxConnectionDuration: 1h
   publicRoots: /roots.pem
+  waypoints: {image: example.com/envoy, drainSeconds: 7}
 """
 MESH = Mesh(
     trust_domain="corp.example",
@@ -78,6 +80,7 @@ MESH = Mesh(
     layered_authorization=True,
     max_connection_ms=3_600_000,
     public_roots="/roots.pem",
+    deployment=DeploymentFacts(image="example.com/envoy", drain_s=7),
 )
 
 

@@ -1,9 +1,10 @@
 """The waypoint itself: its name, its identity, and what belongs to it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from translators.ir.deployment import DeploymentFacts
 from translators.ir.external_authorization import AuthzProvider
 
 
@@ -40,6 +41,7 @@ class Mesh:
     each, are whom proxies ask for host names; if there are none, those of their own hosts.
     ``public_roots`` is the file, on a
     proxy's own disk, of the roots that servers outside the mesh are verified against.
+    ``deployment`` is how waypoints are deployed, as far as the configuration says.
     """
 
     trust_domain: str = "cluster.local"
@@ -53,6 +55,7 @@ class Mesh:
     max_connection_ms: int | None = None
     dns_servers: tuple[str, ...] = ()
     public_roots: str = "/etc/ssl/certs/ca-certificates.crt"
+    deployment: DeploymentFacts = field(default_factory=DeploymentFacts)
 
     @property
     def trust_domains(self) -> tuple[str, ...]:

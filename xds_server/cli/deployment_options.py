@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from translators.deployment import DeploymentSettings
+    from translators.ir.waypoint import Mesh
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -17,18 +18,14 @@ _OPTIONS = (
         "--waypoint-drain",
         type=click.IntRange(1, 3600),
         envvar="WAYPOST_WAYPOINT_DRAIN",
-        default=20,
-        show_default=True,
         metavar="SECONDS",
-        help="How long a waypoint's pod that is to end may finish what it has begun.",
+        help="How long a waypoint's pod that is to end may finish what it has begun. [default: 20]",
     ),
     click.option(
         "--waypoint-concurrency",
         type=click.IntRange(1, 256),
         envvar="WAYPOST_WAYPOINT_CONCURRENCY",
-        default=2,
-        show_default=True,
-        help="The number of worker threads of a waypoint's Envoy.",
+        help="The number of worker threads of a waypoint's Envoy. [default: 2]",
     ),
     click.option(
         "--waypoint-xds",
@@ -44,35 +41,69 @@ _OPTIONS = (
     click.option(
         "--revision",
         envvar="WAYPOST_REVISION",
-        default="default",
-        show_default=True,
-        help="Gateways with another istio.io/rev are not deployed.",
+        help="Gateways with another istio.io/rev are not deployed. [default: default]",
+    ),
+    click.option(
+        "--deploy/--no-deploy",
+        "deploys",
+        default=None,
+        envvar="WAYPOST_DEPLOY",
+        help="With --kubernetes and --status: run Envoys for the Gateways of waypoints; usual with "
+        "--xds-tls, which they need.",
     ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What was asked for; None and empty leave it open."""
+    """What was asked for; None leaves it to the mesh's configuration, and then to the default."""
 
+    deploys: bool | None
     image: str | None
     xds: str | None
-    revision: str
-    concurrency: int
-    drain_s: int
+    revision: str | None
+    concurrency: int | None
+    drain_s: int | None
 
-    def settings(self, home: str, audience: str) -> "DeploymentSettings":
-        """The settings of a server in the namespace ``home``, and with tokens for ``audience``."""
-        from translators.deployment import DEFAULT_IMAGE, DeploymentSettings
+    def is_wanted(self, *, writes: bool, is_reachable: bool) -> bool:
+        """Whether to deploy, given whether we write to a cluster, and serve xDS beyond this host.
 
+        Raises UsageError if it is asked for and can't be.
+        """
+        if self.deploys and not writes:
+            raise click.UsageError("--deploy needs --kubernetes and --status")
+        if self.deploys and not (is_reachable or self.xds):
+            raise click.UsageError("--deploy needs --xds-tls, or --waypoint-xds of another server")
+        return writes and (is_reachable if self.deploys is None else self.deploys)
+
+    def settings(self, mesh: "Mesh", home: str, audience: str) -> "DeploymentSettings":
+        """The settings of a server in the namespace ``home``, and with tokens for ``audience``.
+
+        Raises UsageError.
+        """
+        from translators.deployment import DeploymentSettings
+
+        said = mesh.deployment
+        usual = DeploymentSettings(f"waypost.{home}.svc:15012")
+        xds = self.xds or said.xds or usual.xds
+        _check_address(xds)
         return DeploymentSettings(
-            xds=self.xds or f"waypost.{home}.svc:15012",
-            image=self.image or DEFAULT_IMAGE,
-            revision=self.revision,
-            concurrency=self.concurrency,
-            drain_s=self.drain_s,
+            xds,
+            image=self.image or said.image or usual.image,
+            revision=self.revision or said.revision or usual.revision,
+            concurrency=self.concurrency or said.concurrency or usual.concurrency,
+            drain_s=self.drain_s or said.drain_s or usual.drain_s,
             audience=audience,
         )
+
+
+def _check_address(text: str) -> None:
+    from xds_server.identity.peer import split_address
+
+    try:
+        split_address(text)
+    except ValueError as problem:
+        raise click.UsageError(f"--waypoint-xds: {problem}") from None
 
 
 def deployment_options(command: F) -> F:
@@ -80,15 +111,17 @@ def deployment_options(command: F) -> F:
 
     @wraps(command)
     def with_deployment(
+        deploys: bool | None,
         waypoint_image: str | None,
         waypoint_xds: str | None,
-        revision: str,
-        waypoint_concurrency: int,
-        waypoint_drain: int,
+        revision: str | None,
+        waypoint_concurrency: int | None,
+        waypoint_drain: int | None,
         **others: Any,
     ) -> Any:
         given = Deployment(
-            waypoint_image, waypoint_xds, revision, waypoint_concurrency, waypoint_drain
+            *(deploys, waypoint_image, waypoint_xds, revision),
+            *(waypoint_concurrency, waypoint_drain),
         )
         return command(deployment=given, **others)
 

@@ -48,14 +48,6 @@ _STATE = Path("~/.local/state/waypost/ca").expanduser()
     show_default=True,
     help="With --kubernetes: write to the objects what became of them.",
 )
-@click.option(
-    "--deploy/--no-deploy",
-    "deploys",
-    default=None,
-    envvar="WAYPOST_DEPLOY",
-    help="With --kubernetes and --status: run Envoys for the Gateways of waypoints; usual with "
-    "--xds-tls, which they need.",
-)
 @deployment_options
 @click.option(
     "--namespace",
@@ -102,7 +94,6 @@ def serve(
     kubeconfig: Path | None,
     context: str | None,
     writes_status: bool,
-    deploys: bool | None,
     deployment: Deployment,
     namespace: str | None,
     ca_dir: Path,
@@ -125,10 +116,9 @@ def serve(
 
     if kubernetes == (manifests is not None):
         raise click.UsageError("give either --manifests DIR or --kubernetes")
-    if deploys and not (kubernetes and writes_status):
-        raise click.UsageError("--deploy needs --kubernetes and --status")
-    if deploys and not (secure_xds.address or deployment.xds):
-        raise click.UsageError("--deploy needs --xds-tls, or --waypoint-xds of another server")
+    deploys = deployment.is_wanted(
+        writes=kubernetes and writes_status, is_reachable=bool(secure_xds.address)
+    )
     log_to_stderr()
     try:
         check_plaintext_address(xds_address)
@@ -138,8 +128,8 @@ def serve(
         deployer: Deployer | None = None
         if login is not None and writes_status:
             status = _status(login, home)
-            if deploys or (deploys is None and secure_xds.address):
-                deployed = deployment.settings(home, secure_xds.audience)
+            if deploys:
+                deployed = deployment.settings(mesh, home, secure_xds.audience)
                 deployer = _deployer(login, status, mesh, deployed)
         settings = server.Settings(
             ca_dir,
