@@ -80,14 +80,26 @@ def manifests_in(path: Path) -> list[dict[str, Any]]:
     return [each for file in files for each in yaml.safe_load_all(file.read_text()) if each]
 
 
+def _has_ended(manifest: dict[str, Any]) -> bool:
+    """Pods that the cluster is not even asked for; in a folder they count for nothing."""
+    return manifest.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+
 async def both(api: KubeApi, follow: Following, path: Path) -> tuple[Said, Said]:
     """What is said for a file or folder, by way of a folder and of a cluster."""
     before = dict(follow.objects)
     folder = load_folder(path, manifest_check(pytest.skip))
-    put = Put(api, manifests_in(path))
+    manifests = manifests_in(path)
+    put = Put(api, manifests)
     assert put.refused <= {problem.object for problem in folder.problems}
     taken = [each for each in folder.objects if each.key not in put.refused]
-    await follow.until(lambda: {each.key for each in taken} <= follow.objects.keys())
+    ended = {parse(each).key for each in manifests if _has_ended(each)}
+    wanted = {each.key for each in taken} - ended
+    try:
+        await follow.until(lambda: wanted <= follow.objects.keys())
+    except TimeoutError as error:
+        error.add_note(f"{path}: {sorted(wanted - follow.objects.keys())}")
+        raise
     try:
         return said(taken), said(follow.objects.values())
     finally:
