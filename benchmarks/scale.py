@@ -74,11 +74,14 @@ class Scale:
         """All Envoys at once, each with nothing."""
         self.plane.pauses.take()
         names = [f"ns-{n}" for n in range(self.namespaces)]
+        spent = -time.process_time()
         answer = await load.do("connect", namespaces=names, replicas=REPLICAS)
+        spent += time.process_time()
         await load.arrivals()
         return {
             "streams": answer["streams"],
             "configured_s": round(answer["seconds"], 2),
+            "server_cpu_ms_a_stream": round(1000 * spent / answer["streams"], 2),
             "mb": round(answer["resource_bytes"] / 1e6, 1),
             "rss_mib": rss_mib(),
             **self.plane.pauses.take(),
@@ -132,21 +135,24 @@ class Scale:
     async def burst(self, load: LoadClient, events: int) -> dict[str, Any]:
         """Slices as fast as they come; at the end everybody must hold the last state."""
         prepared = [self.one("slice") for _ in range(events)]
+        await asyncio.sleep(_SETTLE)  # what preparing kept waiting is not what is measured
         self.plane.pauses.take()
-        began = time.monotonic()
+        began, spent = time.monotonic(), -time.process_time()
         for position, (change, _) in enumerate(prepared):
             self.plane.change(change)
             if position % 8 == 7:
                 await asyncio.sleep(0)
         arrived = await self._settled(load)
-        last = max(one.at for one in arrived)
+        spent += time.process_time()
+        last, pauses = max(one.at for one in arrived), self.plane.pauses.take()
         return {
             "events": events,
             "seconds": round(last - began, 2),
             "events_per_s": round(events / (last - began)),
+            "server_cpu_us_an_event": round(1e6 * spent / events),
             "responses": len(arrived),
             "wrong_at_clients": await self._wrong(load),
-            **self.plane.pauses.take(),
+            **pauses,
         }
 
     async def resume(self, load: LoadClient) -> dict[str, Any]:

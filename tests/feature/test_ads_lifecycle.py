@@ -1,6 +1,7 @@
 """Start and stop of the server, and streams that end in all the ways they can."""
 
 import asyncio
+import gc
 import time
 
 import grpc
@@ -11,6 +12,7 @@ from tests.support.resources import cluster
 from translators.wire.node import Node
 from translators.wire.resource import TypeUrl
 from xds_server.ads import AdsServer, AdsService
+from xds_server.ads.stream import Stream
 from xds_server.identity.peer import Caller, InsecureAddress, LoopbackAuthenticator, Proxy
 
 both = pytest.mark.parametrize("variant", ["delta", "sotw"])
@@ -122,3 +124,32 @@ async def test_a_unix_socket_serves(tmp_path) -> None:
     async with running(shop=[cluster("a")], address=address) as server, server.delta() as client:
         await client.subscribe(TypeUrl.CLUSTER, "*")
         await client.until(TypeUrl.CLUSTER, {"a": b"a=1"})
+
+
+@both
+@pytest.mark.parametrize("end", ["leave", "stop", "violate"])
+async def test_what_a_stream_held_is_freed_without_the_garbage_collector(
+    variant: str, end: str
+) -> None:
+    async with running(shop=[cluster("a")]) as server:
+        gc.collect()
+        gc.disable()
+        try:
+            async with server.client(variant) as client:
+                await client.subscribe(TypeUrl.CLUSTER, "*")
+                await client.quiesce()
+                assert streams_in_memory() == 1
+                if end == "stop":
+                    await server.service.drain()
+                    await client.status()
+                elif end == "violate":
+                    await client.subscribe(TypeUrl.ROUTE, "x" * 2000)
+                    await client.status()
+            await eventually(lambda: streams_in_memory() == 0)
+        finally:
+            gc.enable()
+
+
+def streams_in_memory() -> int:
+    """How many streams there are, open or left over."""
+    return sum(isinstance(each, Stream) for each in gc.get_objects())

@@ -10,3 +10,7 @@ class Closing(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+    def afresh(self) -> "Closing":
+        """The same, raised nowhere yet."""
+        return Closing(self.code, self.message)

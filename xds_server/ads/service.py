@@ -1,8 +1,7 @@
 """The aggregated discovery service: who may open a stream, and what becomes of it."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +15,7 @@ from xds_server.ads.entrance import Entrance
 from xds_server.ads.limits import AdsLimits, TokenBucket
 from xds_server.ads.registry import StreamRegistry, StreamStatus
 from xds_server.ads.stream import Context, Stream, legible, read_request
+from xds_server.ads.turns import Turns
 from xds_server.ads.variant import DELTA, SOTW, Request, Variant
 from xds_server.identity.peer import Authenticator, Peer
 from xds_server.snapshots import SnapshotStore
@@ -48,6 +48,7 @@ class AdsService:
             self.limits.logged_refusals_per_second, self.limits.logged_refusals_burst
         )
         self._unlogged_refusals = 0
+        self._turns = Turns()
         self._streams: dict[int, Stream[Any]] = {}
         self._draining = False
 
@@ -86,7 +87,7 @@ class AdsService:
         """
         with ExitStack() as places:
             try:
-                await self._converse(context, variant, places)
+                await _end(context, await self._converse(context, variant, places))
             except Closing as closing:
                 await _end(context, closing)
             except Exception:
@@ -95,13 +96,14 @@ class AdsService:
 
     async def _converse(
         self, context: Context, variant: Variant[Request], places: ExitStack
-    ) -> None:
-        peer = _peer(context)
+    ) -> Closing:
+        peer, came = _peer(context), asyncio.get_running_loop().time()
         try:
-            places.enter_context(self._admission.enter(asyncio.get_running_loop().time()))
+            places.enter_context(self._admission.enter(came))
             # Before anything that was sent is read.
             caller = await self.entrance.identify(peer)
             first = await self._first_request(context, variant)
+            await self._turns.enter(came)
             guest = self.entrance.admit(peer, caller, first.node)
             places.enter_context(self._admission.identify(guest.proxy.identity))
             if self._draining:
@@ -111,12 +113,14 @@ class AdsService:
             raise
         # At once, because gRPC cannot end a call whose first write is still under way.
         await context.send_initial_metadata(())
-        stream = Stream(context, variant, guest.proxy, self._store, self.limits, self.counters)
+        stream = Stream(
+            context, variant, guest.proxy, self._store, self.limits, self.counters, self._turns
+        )
         guest.stop = stream.stop
         now = datetime.now(UTC)
         status = StreamStatus(guest.proxy, peer.address, variant.name, now, stream.state)
-        with self._listed(stream, status), self.entrance.watching(guest):
-            await stream.run(first)
+        with self.entrance.watching(guest):
+            return await self._run(stream, status, first)
 
     async def _first_request(self, context: Context, variant: Variant[Request]) -> Request:
         try:
@@ -143,9 +147,8 @@ class AdsService:
         )
         self._unlogged_refusals = 0
 
-    @contextmanager
-    def _listed(self, stream: Stream[Any], status: StreamStatus) -> Iterator[None]:
-        """Count, list and log the stream as long as the context lasts."""
+    async def _run(self, stream: Stream[Request], status: StreamStatus, first: Request) -> Closing:
+        """Count, list and log the stream as long as it lasts."""
         bound = log.bind(
             waypoint=str(status.proxy.waypoint),
             node_id=legible(status.proxy.node_id),
@@ -158,10 +161,9 @@ class AdsService:
         reason = "cancelled"
         try:
             with self.registry.listing(status):
-                yield
-        except Closing as closing:
+                closing = await stream.run(first)
             reason = closing.message or "finished by the client"
-            raise
+            return closing
         finally:
             del self._streams[id(stream)]
             self.counters.streams_open -= 1

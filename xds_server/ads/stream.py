@@ -5,7 +5,7 @@ therefore costs one message, and gets the latest state when it is ready for more
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeAlias
 
 import grpc
@@ -18,6 +18,7 @@ from xds_server.ads.closing import Closing
 from xds_server.ads.counters import AdsCounters
 from xds_server.ads.limits import AdsLimits, TokenBucket
 from xds_server.ads.throttle import Throttle
+from xds_server.ads.turns import Turns
 from xds_server.ads.variant import Request, Variant
 from xds_server.identity.peer import Proxy
 from xds_server.protocol import (
@@ -49,6 +50,7 @@ class Stream(Generic[Request]):
         store: SnapshotStore,
         limits: AdsLimits,
         counters: AdsCounters,
+        turns: Turns,
     ) -> None:
         self._context = context
         self._variant = variant
@@ -58,9 +60,12 @@ class Stream(Generic[Request]):
         self._store = store
         self._write_timeout = limits.write_timeout
         self._counters = counters
+        self._turns = turns
+        self._came = asyncio.get_running_loop().time()
         self._wake = asyncio.Event()
         self._stopping: Closing | None = None
         self._reported: dict[TypeUrl, Mapping[str, str]] = {}
+        self._credited: set[str] = set()
         patience = limits.throttle_patience
         self._requests = Throttle(
             "requests", TokenBucket(limits.requests_per_second, limits.requests_burst), patience
@@ -69,17 +74,25 @@ class Stream(Generic[Request]):
             "rejections", TokenBucket(limits.nacks_per_second, limits.nacks_burst), patience
         )
 
-    async def run(self, first: Request) -> None:
-        """Converse until either side ends it. Raises Closing, always."""
-        closing = Closing(grpc.StatusCode.OK)
+    async def run(self, first: Request) -> Closing:
+        """Converse until either side ends it; says how it ended.
+
+        Nothing is raised through here, and what was raised is not handed on: an exception knows
+        the frames that it went through, and what knows it in turn would keep all that the stream
+        holds in memory until a full collection.
+        """
         with self._store.attach(self._key, self._wake.set) as feed:
+            tasks = (
+                asyncio.create_task(self._read_requests(first)),
+                asyncio.create_task(self._write_responses(feed)),
+            )
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._read_requests(first))
-                    tasks.create_task(self._write_responses(feed))
-            except* Closing as group:
-                closing = next(each for each in group.exceptions if isinstance(each, Closing))
-        raise closing
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+        return _ended(tasks)
 
     def stop(self, closing: Closing) -> None:
         """End the conversation after the response that is being written."""
@@ -93,6 +106,7 @@ class Stream(Generic[Request]):
     async def _read_requests(self, first: Request) -> None:
         request: Request | None = first
         while request is not None:
+            await self._turns.enter(self._came)
             await self._take_in(request)
             await self._requests.admit()
             request = await read_request(self._context, self._variant)
@@ -119,8 +133,11 @@ class Stream(Generic[Request]):
 
         Once a type, so that what waits for the first snapshot is bounded.
         """
-        if isinstance(request, DeltaRequest) and request.type_url in _KNOWN_TYPES:
-            self._reported.setdefault(TypeUrl(request.type_url), request.initial_versions)
+        if not isinstance(request, DeltaRequest) or not request.initial_versions:
+            return
+        if request.type_url in _KNOWN_TYPES - self._credited:
+            self._credited.add(request.type_url)
+            self._reported[TypeUrl(request.type_url)] = request.initial_versions
 
     def _credit_reported(self, snapshot: Snapshot) -> None:
         """So a restarted server knows the last good content, without anything being sent."""
@@ -158,8 +175,9 @@ class Stream(Generic[Request]):
 
     async def _write_responses(self, feed: Feed) -> None:
         while True:
+            await self._turns.enter(self._came)
             if self._stopping is not None:
-                raise self._stopping
+                raise self._stopping.afresh()
             self._catch_up(feed)
             response = self._session.next_response()
             if response is None:
@@ -195,6 +213,20 @@ async def read_request(context: Context, variant: Variant[Request]) -> Request |
         return variant.read(data)
     except MalformedRequest as error:
         raise Closing(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
+
+
+def _ended(tasks: Iterable[asyncio.Task[None]]) -> Closing:
+    """How the first of these that failed did so. Raises what is no Closing."""
+    closing = Closing(grpc.StatusCode.OK)
+    for task in tasks:
+        if task.cancelled():
+            continue
+        match task.exception():
+            case Closing() as found:
+                closing = found.afresh()
+            case BaseException() as failure:
+                raise failure
+    return closing
 
 
 def legible(text: str) -> str:

@@ -38,7 +38,8 @@ class DeltaSession(Session):
             return None
         verdict = self._answer(channel, request.nonce, request.error)
         self._resubscribe(channel, request)
-        self._check_stream()
+        if request.subscribe:
+            self._check_stream()
         return verdict
 
     def _resubscribe(self, channel: Channel, request: DeltaRequest) -> None:

@@ -194,8 +194,7 @@ class Session(ABC):
         fresh = self._choose(channel, snapshot) if channel.dirty else []
         if fresh:
             return self._send(channel, fresh, ())
-        idle = channel.settled() and not channel.flights and not channel.gone
-        if channel.owes_answer and idle:
+        if channel.owes_answer and channel.settled() and not (channel.flights or channel.gone):
             return self._send(channel, (), ())
         return None
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-# A pause is as long as what is new is many: 125,000 objects at most in the middle generation. The
+# A pause is as long as what is new is many: 25,000 objects at most in the middle generation. The
 # oldest one, which holds all that is not spared, is looked at every 100 million objects.
-THRESHOLDS = (25_000, 5, 800)
+THRESHOLDS = (5_000, 4, 5_000)
 
 
 @dataclass(slots=True)

@@ -118,10 +118,11 @@ class SnapshotStore:
     def rejections(self, waypoint: WaypointName) -> tuple[Rejection, ...]:
         """The wanted content that this waypoint's Envoys refuse now, each once, sorted by key."""
         known = self._waypoints.get(waypoint)
-        if known is None:
+        refused = known.quarantine.refused() if known else ()
+        if known is None or not refused:
             return ()
         found: set[Rejection] = set()
-        for slot in known.quarantine.refused():
+        for slot in refused:
             for _, wanted in _wanting(known, slot):
                 rejection = known.quarantine.rejection(slot, wanted)
                 if rejection is not None:
