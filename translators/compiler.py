@@ -13,7 +13,14 @@ from itertools import chain
 from translators import authorization, gateway_api
 from translators.deployment import deployable
 from translators.edition import Compiled, Edition, Plan, Stale
-from translators.gateway_api import Assembly, Destination, Refusal, ServiceConfig
+from translators.gateway_api import (
+    Assembly,
+    Destination,
+    Refusal,
+    RoutePart,
+    RoutePlace,
+    ServiceConfig,
+)
 from translators.ir import Condition, Node
 from translators.ir.endpoint import EndpointSet
 from translators.ir.waypoint import Mesh, WaypointName
@@ -55,6 +62,7 @@ class Compiler:
         self.revision = 0
         self._world = World((*gateway_api.INDEXES, *authorization.INDEXES))
         self._members = Memo(self._world, _read_members)
+        self._parts = Memo(self._world, self._find_part, "route part")
         self._configs = Memo(self._world, self._translate)
         self._endpoints = Memo(self._world, self._find_endpoints)
         self._names = Memo(self._world, _read_names)
@@ -70,6 +78,7 @@ class Compiler:
         """
         changes = tuple(changes)
         touched = self._world.apply(changes)
+        touched |= self._parts.questions_about(self._parts.invalidate(touched))
         self._names.invalidate(touched)
         judged_anew = self._judgements.invalidate(touched)
         if judged_anew or any(change.key.kind not in _ENDPOINTS for change in changes):
@@ -293,7 +302,17 @@ class Compiler:
         if not isinstance(service, Service | ServiceEntry):
             return ServiceConfig(key, "")
         guard_of = authorization.protection(reader, self.mesh, waypoint, service)
-        return gateway_api.translate_service(reader, self.mesh, waypoint, service, guard_of)
+        return gateway_api.translate_service(
+            reader,
+            self.mesh,
+            waypoint,
+            service,
+            guard_of,
+            lambda reader, _, place: self._parts.recall(reader, place),
+        )
+
+    def _find_part(self, reader: Reader, place: RoutePlace) -> RoutePart:
+        return gateway_api.route_part(reader, self.mesh, place)
 
     def _judge(self, reader: Reader, key: ObjectKey) -> tuple[Condition, ...]:
         """What is to be said about one object, apart from what only its waypoint can know."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
-from translators.world import Question, Reader, World
+from translators.world import Derived, Question, Reader, World
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -13,9 +13,11 @@ class Memo(Generic[K, V]):
     """A function ``(Reader, key) -> value`` whose values are kept by key.
 
     The function must be pure: its value depends on the key and on what it reads, nothing else.
+    Values that other values are made from need a ``name``.
     """
 
-    def __init__(self, world: World, function: Callable[[Reader, K], V]) -> None:
+    def __init__(self, world: World, function: Callable[[Reader, K], V], name: str = "") -> None:
+        self._name = name
         self._world = world
         self._function = function
         self._values: dict[K, V] = {}
@@ -31,6 +33,15 @@ class Memo(Generic[K, V]):
             return self._values[key]
         except KeyError:
             return self._compute(key)
+
+    def recall(self, reader: Reader, key: K) -> V:
+        """The value for a key, noted as a question that was asked through the reader."""
+        reader.questions.add(Derived(self._name, key))
+        return self(key)
+
+    def questions_about(self, keys: Iterable[K]) -> set[Question]:
+        """The questions that ``recall`` notes for these keys."""
+        return {Derived(self._name, key) for key in keys}
 
     def _compute(self, key: K) -> V:
         reader = Reader(self._world)

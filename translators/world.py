@@ -6,7 +6,7 @@ must be computed again after a change is found without any hand-written dependen
 dependency can't be forgotten.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
@@ -22,8 +22,15 @@ class Lookup(NamedTuple):
     key: tuple[str, ...]
 
 
-Question: TypeAlias = Lookup | ObjectKey
-"""What a translation may ask: an index, or for the object of a name."""
+class Derived(NamedTuple):
+    """A question to a memo: what it knows of a key."""
+
+    memo: str
+    key: Hashable
+
+
+Question: TypeAlias = Lookup | ObjectKey | Derived
+"""What a translation may ask: an index, for the object of a name, or what was derived of them."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from benchmarks import worlds
 from translators.compiler import Compiler
+from translators.gateway_api import request_routes
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.httproute import HttpBackend, HttpRule
-from translators.resources.metadata import KubernetesObject
+from translators.resources.metadata import KubernetesObject, Metadata
 from translators.wire import Resource, ResourceKey
 from translators.world import Change, Reader
 
@@ -214,3 +215,23 @@ def test_a_world_that_changes_between_steps_breaks_nothing(compiler: Compiler):
     told = [step.subject.key for step in steps if step is not None]
     assert not [key for key in told if key.namespace == "ns-0"]
     assert [key for key in told if key.namespace == "ns-1"]
+
+
+def test_one_route_of_many_is_made_again_alone(compiler: Compiler, monkeypatch: pytest.MonkeyPatch):
+    many = [
+        replace(worlds.route("ns-0", 3, 2, prefix=f"p{n}"), meta=Metadata(f"r-{n}", "ns-0"))
+        for n in range(60)
+    ]
+    compiler.apply(put(many))
+    compiler.resources(FIRST)
+    made = []
+    ranked = request_routes.ranked_routes
+    monkeypatch.setattr(
+        request_routes, "ranked_routes", lambda *given: made.append(given[1]) or ranked(*given)
+    )
+    edited = replace(many[7], rules=many[8].rules)
+    assert changed(compiler, edited) == {f"inbound-vip|80|{WEB}"}
+    assert made == [edited]
+    fresh = Compiler(Mesh())
+    fresh.apply(put([*worlds.world(2, 5, 3, rules=2), *many, edited]))
+    assert fresh.resources(FIRST) == compiler.resources(FIRST)

@@ -7,8 +7,8 @@ from envoy_data_plane.envoy.config.core.v3 import (
     SocketAddress,
 )
 
-from translators.wire import encode, encoding, shared, unvalidated, validated
-from translators.wire.sharing import _LIMIT
+from translators.wire import encode, encoding, kept, shared, unvalidated, validated
+from translators.wire.sharing import _KEPT, _LIMIT
 
 
 @shared
@@ -69,3 +69,32 @@ def test_parts_may_hold_shared_parts() -> None:
     with encoding():
         plain = Address(socket_address=SocketAddress(address="10.0.0.1", port_value=80))
         assert encode(address(80)) == encode(address(80)) == encode(plain)
+
+
+class Node:
+    """Something that tells how often it was looked at."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.looks = text, 0
+
+
+@kept
+def looked_at(node: Node, suffix: str) -> HeaderValue:
+    node.looks += 1
+    return HeaderValue(key=node.text + suffix, value="x")
+
+
+def test_a_node_that_is_the_same_object_is_encoded_once_for_each_use() -> None:
+    node, equal = Node("a"), Node("a")
+    with encoding():
+        parts = [looked_at(node, "1"), looked_at(node, "1"), looked_at(node, "2")]
+        again = looked_at(equal, "1")
+    assert parts[0] is parts[1]
+    assert parts[0] == again != parts[2]
+    assert (node.looks, equal.looks) == (2, 1)
+
+
+def test_nodes_that_are_no_more_are_never_taken_for_others() -> None:
+    with encoding():
+        for number in range(_KEPT + 100):
+            assert f"k{number}!".encode() in encode(looked_at(Node(f"k{number}"), "!"))

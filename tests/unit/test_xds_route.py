@@ -29,7 +29,7 @@ from translators.ir.route import (
     ValueMatch,
     WeightedBackend,
 )
-from translators.wire import ResourceKey, TypeUrl
+from translators.wire import ResourceKey, TypeUrl, encode
 from translators.xds import render, resource
 from translators.xds.filters.menu import Filter
 
@@ -327,3 +327,11 @@ def test_a_table_waits_for_the_clusters_that_it_leads_to():
         for name in ("a", "m")
         for type_url in (TypeUrl.CLUSTER, TypeUrl.ENDPOINT)
     }
+
+
+def test_a_table_of_many_routes_is_what_its_routes_are_before_and_after_an_edit_of_one():
+    paths = [RouteMatch(PathMatch(PathKind.EXACT, f"/{number}")) for number in range(200)]
+    routes = [route(match=path, origin=Origin("HTTPRoute", "a", "b")) for path in paths]
+    for edited in (routes[7], replace(routes[7], action=Redirect())):
+        node = table(*routes[:7], edited, *routes[8:])
+        assert resource(node).body == encode(render(node))

@@ -22,6 +22,7 @@ from translators.gateway_api.endpoints import Destination, endpoint_set
 from translators.gateway_api.gateways import gateway_addresses, gateway_conditions
 from translators.gateway_api.indexes import INDEXES
 from translators.gateway_api.refusals import Refusal, refusal_conditions
+from translators.gateway_api.request_routes import RoutePart, RoutePlace, route_part
 from translators.gateway_api.services import ServiceConfig, translate_service
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "Destination",
     "NotBound",
     "Refusal",
+    "RoutePart",
+    "RoutePlace",
     "ServiceConfig",
     "assemble",
     "bound_services",
@@ -43,6 +46,7 @@ __all__ = [
     "is_waypoint",
     "refusal_conditions",
     "route_conditions",
+    "route_part",
     "serves_workloads",
     "service_conditions",
     "shared_conditions",

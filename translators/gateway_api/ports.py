@@ -6,14 +6,12 @@ from typing import Protocol
 
 from translators.gateway_api.attachment import R, attached_routes, takes
 from translators.gateway_api.indexes import (
-    GRPC_ROUTES,
-    HTTP_ROUTES,
     TCP_ROUTES,
     TLS_ROUTES,
 )
 from translators.gateway_api.names import authority, http_name, tcp_name
 from translators.gateway_api.protocol import PortProtocol
-from translators.gateway_api.request_routes import RequestRoute
+from translators.gateway_api.request_routes import PortRequests
 from translators.gateway_api.scope import Scope
 from translators.gateway_api.served import Host, Served, origin_of
 from translators.gateway_api.upstreams import Upstream
@@ -95,6 +93,7 @@ class Port:
     given: ServicePort
     protocol: PortProtocol
     guard: PortGuard
+    requests: PortRequests
 
     @property
     def host(self) -> str:
@@ -142,10 +141,6 @@ class Port:
         """Whether its connections go by their server name, for the sake of a route or a policy."""
         by_policy = self.protocol is PortProtocol.TLS and self.guard.tls is not None
         return by_policy or bool(self.tls_routes())
-
-    def request_routes(self) -> list[RequestRoute]:
-        """The routes for requests."""
-        return [*self._routes(HTTP_ROUTES), *self._routes(GRPC_ROUTES)]
 
     def tcp_routes(self) -> list[TCPRoute]:
         """The routes for connections that carry no HTTP."""

@@ -1,24 +1,28 @@
 """One Service or ServiceEntry as a waypoint serves it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from translators.gateway_api.backends import outbound
+from translators.gateway_api.attachment import attached_routes
 from translators.gateway_api.connection_routes import (
     connection_rules,
     outbound_connections,
     tls_hosts,
 )
 from translators.gateway_api.endpoints import Destination
-from translators.gateway_api.indexes import MeshRoute
+from translators.gateway_api.indexes import GRPC_ROUTES, HTTP_ROUTES
 from translators.gateway_api.lookup import owner_of, owns
 from translators.gateway_api.names import authority, http_name, tcp_name
 from translators.gateway_api.ports import GuardOf, Port, unguarded
 from translators.gateway_api.protocol import PortProtocol, http_upstream
-from translators.gateway_api.references import referrer_of
-from translators.gateway_api.request_routes import RequestRoute, port_routes
-from translators.gateway_api.rules import http_terms
+from translators.gateway_api.request_routes import (
+    PartOf,
+    PortRequests,
+    RequestRoute,
+    port_requests,
+    route_part,
+)
 from translators.gateway_api.scope import Scope
 from translators.gateway_api.served import Host, Served, hosts_of, origin_of, protocol_at
 from translators.gateway_api.upstreams import Upstream, upstream
@@ -33,7 +37,6 @@ from translators.ir.listener import (
     PortBinding,
     TcpChain,
 )
-from translators.ir.origin import Origin
 from translators.ir.route import RouteTable
 from translators.ir.tls import TlsHost
 from translators.ir.waypoint import Mesh, WaypointName
@@ -82,6 +85,7 @@ def translate_service(
     waypoint: WaypointName,
     service: Served,
     guard_of: GuardOf = unguarded,
+    part_of: PartOf = route_part,
 ) -> ServiceConfig:
     """What a service that is bound to a waypoint adds to it.
 
@@ -89,7 +93,7 @@ def translate_service(
     ``route_conditions``.
     """
     scope = Scope(reader, mesh, waypoint)
-    ports = list(_ports(scope, service, guard_of))
+    ports = list(_ports(scope, service, guard_of, part_of))
     reached = [port for port in ports if port.at.addresses]
     clusters = list(chain.from_iterable(map(_clusters, ports)))
     found = (destination for _, destination in clusters if destination is not None)
@@ -107,14 +111,32 @@ def translate_service(
     )
 
 
-def _ports(scope: Scope, service: Served, guard_of: GuardOf) -> Iterator[Port]:
+def _ports(scope: Scope, service: Served, guard_of: GuardOf, part_of: PartOf) -> Iterator[Port]:
     """The ports that can be served, by number, at each host of the service that it owns."""
     hosts = hosts_of(scope.reader, scope.mesh, service)
     for port, protocol in _served_ports(service):
         guard = guard_of(port.port)
         for host in hosts:
             if _owns(scope, service, host, port):
-                yield Port(scope, service, host, port, protocol, guard)
+                requests = _requests(scope, service, host, port.port, protocol, part_of)
+                yield Port(scope, service, host, port, protocol, guard, requests)
+
+
+def _requests(
+    scope: Scope,
+    service: Served,
+    host: Host,
+    port: int,
+    protocol: PortProtocol,
+    part_of: PartOf,
+) -> PortRequests:
+    if not protocol.speaks_http:
+        return PortRequests()
+    routes: list[RequestRoute] = [
+        *attached_routes(scope.reader, HTTP_ROUTES, service, port),
+        *attached_routes(scope.reader, GRPC_ROUTES, service, port),
+    ]
+    return port_requests(scope, service, port, http_name(port, host.name), routes, part_of)
 
 
 def _served_ports(service: Served) -> list[tuple[ServicePort, PortProtocol]]:
@@ -195,22 +217,16 @@ def _tls_hosts(port: Port) -> tuple[TlsHost, ...]:
 
 
 def _route_table(port: Port) -> RouteTable:
-    name = http_name(port.number, port.host)
-    routes = port.request_routes()
     return RouteTable(
-        name=name,
+        name=http_name(port.number, port.host),
         host=port.host,
         port=port.number,
-        routes=port_routes(port.scope, port.service, port.number, name, routes),
+        routes=port.requests.routes,
         authentication=port.guard.authentication,
         authorization=port.guard.http,
-        origins=(port.origin, *map(_route_origin, routes)),
+        origins=(port.origin, *port.requests.origins),
         domains=(port.host, authority(port.host, port.number)) if port.on_demand else ("*",),
     )
-
-
-def _route_origin(route: MeshRoute) -> Origin:
-    return Origin(route.kind, route.meta.namespace, route.meta.name)
 
 
 def _clusters(port: Port) -> Iterator[Upstream]:
@@ -218,18 +234,11 @@ def _clusters(port: Port) -> Iterator[Upstream]:
     yield from port.guard.upstreams
     if port.http_name:
         yield _own_cluster(port, port.http_name, http_upstream(port.protocol))
-        yield from _request_clusters(port.scope, port.request_routes())
+        yield from port.requests.upstreams
     if port.tcp_name:
         yield _own_cluster(port, port.tcp_name, UpstreamProtocol.TCP)
         yield from outbound_connections(port.scope, port.tcp_routes())
         yield from outbound_connections(port.scope, port.tls_routes())
-
-
-def _request_clusters(scope: Scope, routes: Iterable[RequestRoute]) -> Iterator[Upstream]:
-    for route in routes:
-        referrer = referrer_of(route)
-        for rule in route.rules:
-            yield from outbound(scope, referrer, http_terms(rule))
 
 
 def _own_cluster(port: Port, name: str, protocol: UpstreamProtocol) -> Upstream:

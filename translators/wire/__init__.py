@@ -4,7 +4,7 @@ from translators.wire.construction import unvalidated, validated
 from translators.wire.encoder import encode, encoding
 from translators.wire.packing import pack
 from translators.wire.resource import Resource, ResourceKey, TypeUrl, content_version, finish
-from translators.wire.sharing import shared
+from translators.wire.sharing import kept, shared
 from translators.wire.snapshot import Snapshot
 from translators.wire.template import template
 
@@ -17,6 +17,7 @@ __all__ = [
     "encode",
     "encoding",
     "finish",
+    "kept",
     "pack",
     "shared",
     "template",

@@ -6,7 +6,7 @@ def plain_socket() -> TransportSocket: ...
 
 from collections.abc import Callable, Hashable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from betterproto2 import Message
 
@@ -15,8 +15,10 @@ from translators.wire.encoder import encoded
 
 _Arguments = ParamSpec("_Arguments")
 _Part = TypeVar("_Part", bound=Message)
+_Node = TypeVar("_Node")
 
 _LIMIT = 4096
+_KEPT = 1 << 15
 
 
 def shared(build: Callable[_Arguments, _Part]) -> Callable[_Arguments, _Part]:
@@ -37,5 +39,31 @@ def shared(build: Callable[_Arguments, _Part]) -> Callable[_Arguments, _Part]:
         if len(known) >= _LIMIT:
             known.clear()
         return known.setdefault(key, build(*args, **kwargs))
+
+    return part
+
+
+def kept(
+    build: Callable[Concatenate[_Node, _Arguments], _Part],
+) -> Callable[Concatenate[_Node, _Arguments], _Part]:
+    """A builder that encodes once for the very same node, which nobody may change.
+
+    For nodes that are not made again while many others around them are: to know one again costs
+    nothing, however much is in it. Each builder keeps 32,768 parts at most, with their nodes.
+    """
+    known: dict[tuple[int, Hashable], tuple[_Node, _Part]] = {}
+
+    @wraps(build)
+    def part(node: _Node, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Part:
+        if not is_making(encoded):
+            return build(node, *args, **kwargs)
+        # No other node can come to have the same identity, for this one is held.
+        key = (id(node), (args, tuple(kwargs.items())))
+        found = known.get(key)
+        if found is None:
+            if len(known) >= _KEPT:
+                known.clear()
+            found = known[key] = node, build(node, *args, **kwargs)
+        return found[1]
 
     return part

@@ -73,9 +73,10 @@ def clusters_of(action: Action) -> tuple[str, ...]:
     """The clusters that an action sends requests or copies of them to."""
     if not isinstance(action, Forward):
         return ()
-    backends = [backend.cluster for backend in _live(action.backends)]
-    mirrors = [mirror.cluster for mirror in action.mirrors]
-    return tuple(cluster for cluster in (*backends, *mirrors) if cluster is not None)
+    found = [one.cluster for one in action.backends if one.weight > 0 and one.cluster is not None]
+    if action.mirrors:
+        found += [mirror.cluster for mirror in action.mirrors]
+    return tuple(found)
 
 
 def _answer(status: int, body: str = "") -> ActionField:

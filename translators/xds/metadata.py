@@ -18,9 +18,14 @@ _API_PATHS = {
 }
 
 
+@template
+def _text(text: str) -> Value:
+    return Value(string_value=text)
+
+
 def struct(fields: Mapping[str, str]) -> Struct:
     """A Struct of texts."""
-    return Struct(fields={key: Value(string_value=text) for key, text in fields.items()})
+    return Struct(fields={key: _text(text) for key, text in fields.items()})
 
 
 def filter_metadata(namespaces: Mapping[str, Mapping[str, str]]) -> Metadata:
@@ -49,7 +54,7 @@ def _provenance_for_istio(path: str, origin: str) -> Metadata:
 
 def provenance(origins: Iterable[Origin]) -> Metadata | None:
     """Where a resource comes from, as the list ``waypost.origins``."""
-    texts = [Value(string_value=str(origin)) for origin in origins]
+    texts = [_text(str(origin)) for origin in origins]
     if not texts:
         return None
     origins_value = Value(list_value=ListValue(values=texts))

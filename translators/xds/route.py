@@ -13,7 +13,7 @@ from envoy_data_plane.envoy.config.route.v3 import Route as EnvoyRoute
 from envoy_data_plane.envoy.config.route.v3 import RouteMatch as EnvoyMatch
 
 from translators.ir.route import NO_EDIT, DirectResponse, Forward, Route, RouteMatch, RouteTable
-from translators.wire import template
+from translators.wire import kept, template
 from translators.xds.action import clusters_of, route_action
 from translators.xds.ambiguity import refuse_ambiguous
 from translators.xds.filters.cors import armed_cors
@@ -29,6 +29,7 @@ from translators.xds.names import SOURCE_HEADER
 
 _NO_ROUTE = Route(name="not-found", match=RouteMatch(), action=DirectResponse(404))
 
+_MANY = 50  # routes: enough for an edit of one to be worth keeping the others for
 _MAX_BODY_BYTES = 1 << 20
 
 
@@ -38,10 +39,12 @@ def route_table(node: RouteTable) -> RouteConfiguration:
     The authorization stands on the virtual host and no route has one of its own. A route for
     everything ends the list, because Envoy holds no request to a policy that it has no route for.
     """
+    at = f"{node.host}:{node.port}"
+    make = _kept_route if len(node.routes) > _MANY else _route
     everything = VirtualHost(
         name=f"inbound|http|{node.port}",
         domains=list(node.domains),
-        routes=[*_guard(node), *(_route(node, route) for route in _complete(node.routes))],
+        routes=[*_guard(node), *(make(route, at) for route in _complete(node.routes))],
         request_headers_to_remove=[SOURCE_HEADER],
         typed_per_filter_config=per_filter_config(_policies(node)),
         metadata=provenance(node.origins),
@@ -87,10 +90,10 @@ def _complete(routes: tuple[Route, ...]) -> Iterator[Route]:
     yield _NO_ROUTE
 
 
-def _route(table: RouteTable, route: Route) -> EnvoyRoute:
+def _route(route: Route, at: str) -> EnvoyRoute:
     action, armed = route_action(route.action), per_filter_config(_armed(route))
     match, origin = route_match(route.match), route_provenance(route.origin)
-    operation = f"{table.host}:{table.port}/{route.name}"
+    operation = f"{at}/{route.name}"
     plain = not armed and route.request_headers == NO_EDIT == route.response_headers
     if plain and "route" in action:
         return _forwarding(route.name, match, action["route"], operation, origin)
@@ -103,6 +106,9 @@ def _route(table: RouteTable, route: Route) -> EnvoyRoute:
         decorator=Decorator(operation=operation),
         metadata=origin,
     )
+
+
+_kept_route = kept(_route)
 
 
 @template
