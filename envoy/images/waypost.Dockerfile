@@ -8,7 +8,7 @@ COPY translators translators
 COPY xds_server xds_server
 COPY examples examples
 RUN python -m venv /opt/waypost \
- && /opt/waypost/bin/pip install --no-cache-dir --constraint constraints.txt .
+ && /opt/waypost/bin/pip install --no-cache-dir --constraint constraints.txt ".[validation]"
 
 FROM python:3.11-slim
 COPY --from=build /opt/waypost /opt/waypost

@@ -176,6 +176,13 @@ def test_the_command_takes_these_arguments(
     assert parsed["namespace"] == "waypost-system"
 
 
+def test_the_image_runs_as_the_user_of_the_pods() -> None:
+    dockerfile = (CHART.parent / "images" / "waypost.Dockerfile").read_text()
+    context = one(INSTALL, "Deployment")["spec"]["template"]["spec"]["securityContext"]
+    assert f"USER {context['runAsUser']}:{context['runAsGroup']}" in dockerfile
+    assert 'ENTRYPOINT ["waypost"]' in dockerfile
+
+
 def test_a_mounted_secret_is_taken_for_a_ca_and_left_alone(tmp_path: Path) -> None:
     """As a kubelet mounts it: read by a group, through links, in a folder that is not ours."""
     (volume,) = [
