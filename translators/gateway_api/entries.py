@@ -2,10 +2,22 @@
 
 from collections.abc import Iterator
 
-from translators.gateway_api.allocation import AUTO_ALLOCATE, allocates, is_addressable
+from translators.gateway_api.allocation import (
+    AUTO_ALLOCATE,
+    allocates,
+    is_addressable,
+    known_addresses,
+)
 from translators.gateway_api.endpoints import named_endpoints
 from translators.gateway_api.names import canonical_ip
-from translators.gateway_api.served import Host, Served, host_names, hosts_of, origin_of
+from translators.gateway_api.served import (
+    Host,
+    Served,
+    host_names,
+    hosts_of,
+    origin_of,
+    single_address,
+)
 from translators.gateway_api.upstreams import races
 from translators.gateway_api.workloads import Member, address_of, members_of
 from translators.ir.condition import Condition
@@ -17,6 +29,9 @@ WAYPOINT_MISSING = "istio.io/WaypointMissing"
 
 ADDRESS_SERVED = "waypost.dev/AddressServed"
 """False if clients can't reach a service through its waypoint by one or all of its addresses."""
+
+ADDRESS_ALLOCATED = "waypost.dev/AddressAllocated"
+"""True if hosts of a ServiceEntry have addresses that are found for them here."""
 
 ENDPOINTS_SERVED = "waypost.dev/EndpointsServed"
 """False if some of what a ServiceEntry says of its endpoints can't be used, and is left out."""
@@ -51,6 +66,7 @@ def entry_conditions(reader: Reader, mesh: Mesh, entry: ServiceEntry) -> Iterato
     yield from _named(entry)
     for host in hosts_of(reader, mesh, entry):
         yield from _addressed(entry, host)
+        yield from _allocated(entry, host)
     yield from _ranges(entry)
     problems = list(_problems(reader, mesh, entry))
     if problems:
@@ -75,9 +91,11 @@ def _addressed(entry: ServiceEntry, host: Host) -> Iterator[Condition]:
     if host.addresses:
         return
     at = origin_of(entry).at("spec.addresses")
-    if entry.addresses:
+    if entry.addresses and host.name != host_names(entry)[0]:
         reason = "AddressShared"
         why = f"the addresses lead to {host_names(entry)[0]}; give the host an entry of its own"
+    elif entry.addresses:
+        return  # each range that is left out is told of
     elif not allocates(entry):
         reason, why = (
             "NoAddress",
@@ -91,6 +109,14 @@ def _addressed(entry: ServiceEntry, host: Host) -> Iterator[Condition]:
     yield Condition(at, ADDRESS_SERVED, False, reason, f"{at.path}: {host.name}: {why}", host.name)
 
 
+def _allocated(entry: ServiceEntry, host: Host) -> Iterator[Condition]:
+    """Which addresses a host has, where nobody else says so."""
+    if allocates(entry) and host.addresses and not known_addresses(entry, host.name):
+        message = f"{host.name}: {', '.join(host.addresses)}"
+        at = origin_of(entry)
+        yield Condition(at, ADDRESS_ALLOCATED, True, "Allocated", message, host.name)
+
+
 def _unallocated(entry: ServiceEntry) -> str:
     if entry.resolution == "NONE":
         return "connections go to the very address that clients name; set the addresses"
@@ -99,9 +125,9 @@ def _unallocated(entry: ServiceEntry) -> str:
 
 def _ranges(entry: ServiceEntry) -> Iterator[Condition]:
     for index, address in enumerate(entry.addresses):
-        if "/" in address and ":" in address and not address.endswith("/128"):
+        if single_address(address) is None:
             at = origin_of(entry).at(f"spec.addresses[{index}]")
-            message = f"{at.path}: a range of IPv6 addresses can't be served; name single ones"
+            message = f"{at.path}: a range of addresses can't be served; name single ones"
             yield Condition(at, ADDRESS_SERVED, False, "UnsupportedRange", message, at.path)
 
 

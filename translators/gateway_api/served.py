@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from translators.gateway_api.allocation import allocated, allocates
-from translators.gateway_api.names import host_of, virtual_ips
+from translators.gateway_api.names import canonical_ip, host_of, virtual_ips
 from translators.gateway_api.protocol import PortProtocol, protocol_of
 from translators.gateway_api.texts import is_server_name
 from translators.ir.origin import Origin
@@ -21,7 +21,7 @@ KINDS: tuple[type[Served], ...] = (Service, ServiceEntry)
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host name, and the addresses by which clients reach it: IP addresses or CIDR ranges."""
+    """A host name, and the IP addresses by which clients reach it."""
 
     name: str
     addresses: tuple[str, ...]
@@ -66,7 +66,7 @@ def hosts_of(reader: Reader, mesh: Mesh, served: Served) -> tuple[Host, ...]:
     names = host_names(served)
     if allocates(served):
         return tuple(Host(name, allocated(reader, served, name)) for name in names)
-    given = dict.fromkeys(map(_single, served.addresses))
+    given = dict.fromkeys(one for text in served.addresses if (one := single_address(text)))
     return tuple(Host(name, () if index else tuple(given)) for index, name in enumerate(names))
 
 
@@ -80,6 +80,9 @@ def origin_of(served: Served) -> Origin:
     return Origin(served.kind, served.meta.namespace, served.meta.name)
 
 
-def _single(address: str) -> str:
-    """A range of one address is that address."""
-    return address.removesuffix("/128" if ":" in address else "/32")
+def single_address(text: str) -> str | None:
+    """The address that a range of one address is; None for larger ranges.
+
+    A tunnel names a single address, and proxies find the service by it.
+    """
+    return canonical_ip(text.removesuffix("/128" if ":" in text else "/32"))

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from translators.resources.authorizationpolicy import AuthorizationPolicy
+from translators.resources.core import Service
 from translators.resources.grpcroute import GRPCRoute
 from translators.resources.httproute import HTTPRoute
 from translators.resources.requestauthentication import RequestAuthentication
+from translators.resources.serviceentry import ServiceEntry
 from translators.resources.tcproute import TCPRoute, TLSRoute
 from translators.status import ROUTE_CONTROLLER
 
@@ -23,8 +25,14 @@ Manifest = dict[str, Any]
 _Key = Callable[[Manifest], object]
 
 _ROUTES = frozenset(each.kind for each in (HTTPRoute, GRPCRoute, TCPRoute, TLSRoute))
-_POLICIES = frozenset(each.kind for each in (AuthorizationPolicy, RequestAuthentication))
-_POLICY_TYPES = frozenset({"WaypointAccepted", "Programmed"})  # nobody else says these of policies
+_ISTIOS = frozenset(
+    each.kind for each in (AuthorizationPolicy, RequestAuthentication, ServiceEntry)
+)
+_PARENTS = frozenset(each.kind for each in (Service, ServiceEntry))
+_OURS = frozenset(  # nobody else says these of Istio's kinds, as far as they have our waypoints
+    {"WaypointAccepted", "Programmed", "istio.io/WaypointBound", "istio.io/WaypointMissing"}
+)
+_OUR_DOMAIN = "waypost.dev/"
 _TIME = "lastTransitionTime"
 
 
@@ -55,7 +63,9 @@ def _merge(
     if kind in _ROUTES:
         is_ours = is_ours or any(_shares(live))
         return _whole(live, _with_parents(there, said or {}, now, is_ours=is_ours))
-    if kind in _POLICIES:
+    if kind == ServiceEntry.kind and said is None and not (is_ours or any(_shares(live))):
+        return None  # Istio says the same of those that have waypoints of its own
+    if kind in _ISTIOS:
         return _whole(live, _with_conditions(there, said or {}, now))
     status = _timed(said or {}, there, now)
     if _says(there, status) and not _stale(live, status):
@@ -95,7 +105,7 @@ def _with_parents(there: Manifest, said: Manifest, now: str, *, is_ours: bool) -
         named = entry.get("controllerName") == ROUTE_CONTROLLER
         if named and (mine := ours.pop(_parent(entry), None)) is not None:
             parents.append(_timed(mine, entry, now))
-        elif not (named and is_ours and entry.get("parentRef", {}).get("kind") == "Service"):
+        elif not (named and is_ours and entry.get("parentRef", {}).get("kind") in _PARENTS):
             parents.append(entry)
     return {"parents": [*parents, *(_timed(entry, {}, now) for entry in ours.values())]}
 
@@ -107,10 +117,12 @@ def _parent(entry: Manifest) -> object:
 def _with_conditions(there: Manifest, said: Manifest, now: str) -> Manifest:
     """All conditions: others' as they are, then ours; beside them what we say of the whole."""
     timed = _timed({"conditions": [], **said}, there, now)
-    foreign = [
-        entry for entry in there.get("conditions") or () if entry.get("type") not in _POLICY_TYPES
-    ]
+    foreign = [entry for entry in there.get("conditions") or () if not _is_ours(entry["type"])]
     return timed | {"conditions": [*foreign, *timed["conditions"]]}
+
+
+def _is_ours(kind: str) -> bool:
+    return kind in _OURS or kind.startswith(_OUR_DOMAIN)
 
 
 def _timed(said: Manifest, there: Manifest, now: str) -> Manifest:

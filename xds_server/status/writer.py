@@ -36,7 +36,7 @@ WRITTEN = tuple(
     if each.kind
     in {
         *("Service", "GatewayClass", "Gateway", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"),
-        *("AuthorizationPolicy", "RequestAuthentication"),
+        *("AuthorizationPolicy", "RequestAuthentication", "ServiceEntry"),
     }
 )
 """The resources whose status is written."""
