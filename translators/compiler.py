@@ -12,7 +12,7 @@ from itertools import chain
 
 from translators import authorization, gateway_api
 from translators.deployment import deployable
-from translators.edition import Compiled, Edition, Plan, Stale
+from translators.edition import Compiled, Edition, Near, Plan, Stale
 from translators.gateway_api import (
     Assembly,
     Destination,
@@ -23,6 +23,7 @@ from translators.gateway_api import (
 )
 from translators.ir import Condition, Node
 from translators.ir.endpoint import EndpointSet
+from translators.ir.place import Place
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.memo import Memo
 from translators.resources.authorizationpolicy import AuthorizationPolicy
@@ -151,6 +152,10 @@ class Compiler:
             self._prepared.pop(waypoint, None)
         return known.edition
 
+    def locate(self, place: Place) -> Place:
+        """What is known of where a proxy runs: what it says itself, else what the cluster does."""
+        return gateway_api.locate(Reader(self._world), place)
+
     def resources(self, waypoint: WaypointName) -> Mapping[ResourceKey, Resource]:
         """The resources of the waypoint's edition by key."""
         return {one.key: one for one in self.edition(waypoint).snapshot.all()}
@@ -219,10 +224,12 @@ class Compiler:
         known = self._compiled.get(waypoint) or Compiled(plan.assembly, {})
         seen: set[ResourceKey] = set()
         fresh: list[Resource] = []
+        endpoints: list[EndpointSet] = []
         for node in plan.nodes:
             key = key_of(node)
             seen.add(key)
             if not _is_same(known.nodes.get(key), node):
+                endpoints += [node] if isinstance(node, EndpointSet) else []
                 known.nodes[key], made = self._render(waypoint, key, node)
                 if made is not known.edition.snapshot.get(key):
                     fresh.append(made)
@@ -233,8 +240,9 @@ class Compiler:
         configs = {config.service: config for config in plan.configs}
         known.configs = configs if plan.complete else known.configs | configs
         known.assembly = plan.assembly
-        if fresh or gone or not known.edition.number:
-            known.edition = _next_edition(known.edition, fresh, gone)
+        near = _next_near(known.edition.near, endpoints, gone)
+        if fresh or gone or near is not known.edition.near or not known.edition.number:
+            known.edition = _next_edition(known.edition, fresh, gone, near)
         return known
 
     def _plan(self, waypoint: WaypointName) -> Plan:
@@ -364,7 +372,7 @@ def _is_same(known: Node | None, node: Node) -> bool:
 
 
 def _next_edition(
-    before: Edition, fresh: Iterable[Resource], gone: Collection[ResourceKey]
+    before: Edition, fresh: Iterable[Resource], gone: Collection[ResourceKey], near: Near
 ) -> Edition:
     """The edition in which these resources are new or others, and these keys are gone."""
     fresh = tuple(fresh)
@@ -372,4 +380,18 @@ def _next_edition(
         before.number + 1,
         before.snapshot.updated(fresh, gone),
         frozenset((*gone, *(one.key for one in fresh))),
+        near,
     )
+
+
+def _next_near(
+    before: Near, endpoints: Iterable[EndpointSet], gone: Collection[ResourceKey]
+) -> Near:
+    """The endpoints that depend on a proxy's place, after these have changed; few do."""
+    changed = {key_of(one): one for one in endpoints}
+    if not any(one.nearness or key in before for key, one in changed.items()):
+        changed = {}
+    if not changed and before.keys().isdisjoint(gone):
+        return before
+    after = {**before, **changed}
+    return {key: one for key, one in after.items() if one.nearness and key not in gone}

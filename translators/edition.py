@@ -1,13 +1,18 @@
 """What a waypoint's Envoys get, edition by edition, and what a next edition has to look at."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from translators.gateway_api import Assembly, Destination, ServiceConfig
 from translators.ir import Node
+from translators.ir.endpoint import EndpointSet
+from translators.ir.place import Nearness
 from translators.resources.metadata import ObjectKey
 from translators.wire import ResourceKey, Snapshot
 from translators.wire.snapshot import EMPTY
+
+Near = Mapping[ResourceKey, EndpointSet]
+"""The endpoints that proxies should get according to where they run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +21,18 @@ class Edition:
 
     ``number`` counts the editions of a waypoint. ``changed`` are the keys whose resource came,
     went, or is another than in the edition before; all others are the very same objects.
+    What is in ``near`` is to be replaced by what is ``placed`` for each proxy.
     """
 
     number: int
     snapshot: Snapshot
     changed: frozenset[ResourceKey]
+    near: Near = field(default_factory=dict)
+
+    @property
+    def nearness(self) -> Nearness:
+        """How much of a proxy's place counts."""
+        return max((one.nearness for one in self.near.values()), default=Nearness.ANYWHERE)
 
 
 @dataclass(slots=True)

@@ -45,8 +45,10 @@ from translators.ir.endpoint import Endpoint, EndpointSet, Health, Locality
 from translators.ir.listener import (
     ConnectHost,
     ConnectOriginate,
+    ConnectPods,
     ConnectTable,
     ConnectTerminate,
+    DirectListener,
     HttpChain,
     InternalListener,
     PortBinding,
@@ -158,7 +160,7 @@ MATCHES = (
 )
 CORS = Cors(("*", "https://*.a.com", "http://b.com"), ("GET",), ("x",), ("y",), True, 0)
 ROUTES = tuple(
-    Route(f"r{n}", match, action, EDIT, EDIT, CORS, ORIGIN)
+    Route(f"r{n}", match, action, EDIT, EDIT, CORS, origin=ORIGIN)
     for n, (match, action) in enumerate(
         [(match, ACTIONS[0]) for match in MATCHES[1:]]
         + [(RouteMatch(method="PUT"), action) for action in ACTIONS]
@@ -189,7 +191,14 @@ NODES: tuple[Node, ...] = (
         ),
         (WEB.name,),
         (ORIGIN,),
+        (
+            ConnectPods(("10.1.0.1", "fd00::2"), "spiffe://cluster.local/ns/a/sa/b", ON_CONNECTION),
+            ConnectPods(("10.1.0.2",), "", opaque=ON_CONNECTION),
+        ),
     ),
+    DirectListener(WEB, ANY),
+    InternalCluster("main_internal_direct", "main_internal_direct"),
+    InternalCluster("encap", "connect_originate", requests=True),
     RouteTable(WEB.name, WEB.host, WEB.port, ROUTES, ON_REQUEST, (ORIGIN,)),
     InternalCluster("main_internal", "main_internal"),
     InternalCluster("main_internal_sniff", "main_internal_sniff"),

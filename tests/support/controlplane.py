@@ -88,7 +88,8 @@ class ControlPlane:
         return store.served(keys[0]) if keys else None
 
     def _has_all(self, stream: StreamStatus) -> bool:
-        key = ProxyKey(stream.proxy.waypoint, stream.proxy.bind)
+        proxy = stream.proxy
+        key = self.server._store.key_of(ProxyKey(proxy.waypoint, proxy.bind, proxy.place))
         states, snapshot = stream.state(), self.server._store.served(key)
         return snapshot is not None and all(
             resource.key in states and states[resource.key].acked == resource.version

@@ -316,7 +316,7 @@ async def waypoint(
     config = waypoint_bootstrap(home, ip, xds, secure)
     at = Waypoint(Address(ip, 15008), certs.svid(home, WAYPOINT).uri)
     clients = Clients(at, certs, client_ip)
-    options = ("--drain-time-s", str(DRAIN_S))
+    options = ("--drain-time-s", str(DRAIN_S), "--service-zone", "zone-a")
     async with await EnvoyProcess.start(config, folder, f"waypoint-{home}", *options) as envoy:
         await plane.until_obeyed(base, by=WaypointName(home, WAYPOINT))
         try:

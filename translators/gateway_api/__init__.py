@@ -21,6 +21,7 @@ from translators.gateway_api.direct import (
 from translators.gateway_api.endpoints import Destination, endpoint_set
 from translators.gateway_api.gateways import gateway_addresses, gateway_conditions
 from translators.gateway_api.indexes import INDEXES
+from translators.gateway_api.nearness import locate
 from translators.gateway_api.refusals import Refusal, refusal_conditions
 from translators.gateway_api.request_routes import RoutePart, RoutePlace, route_part
 from translators.gateway_api.services import ServiceConfig, translate_service
@@ -44,6 +45,7 @@ __all__ = [
     "gateway_conditions",
     "identity_of",
     "is_waypoint",
+    "locate",
     "refusal_conditions",
     "route_conditions",
     "route_part",

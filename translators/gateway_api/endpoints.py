@@ -1,17 +1,20 @@
 """Where the requests for a service port go: EndpointSlices, else Pods, and WorkloadEntries."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from translators.gateway_api.indexes import PODS_BY_LABEL, SLICES_BY_SERVICE
 from translators.gateway_api.labels import takes_tunnels
 from translators.gateway_api.names import canonical_ip
+from translators.gateway_api.nearness import is_node_only, locality_at, nearness_of
 from translators.gateway_api.served import Served, find_port, find_served
 from translators.gateway_api.texts import is_host_name
 from translators.gateway_api.workloads import member_endpoint, members_of
 from translators.ir.endpoint import Endpoint, EndpointSet, Locality
 from translators.ir.origin import Origin
+from translators.ir.place import Nearness
 from translators.ir.waypoint import Mesh
 from translators.resources.core import Pod, Service, ServicePort
 from translators.resources.endpointslice import EndpointSlice, SliceEndpoint
@@ -37,6 +40,7 @@ class _Candidate:
     port: int
     pod: Pod | None
     zone: str = ""
+    node: str = ""
 
 
 def endpoint_set(reader: Reader, mesh: Mesh, destination: Destination) -> EndpointSet:
@@ -44,8 +48,13 @@ def endpoint_set(reader: Reader, mesh: Mesh, destination: Destination) -> Endpoi
     kind, namespace, name = destination.kind, destination.namespace, destination.service
     served = find_served(reader, kind, namespace, name)
     port = find_port(served, destination.port)
-    found = () if served is None or port is None else endpoints_of(reader, mesh, served, port)
-    return EndpointSet(destination.cluster, found, (Origin(kind, namespace, name),))
+    origins = (Origin(kind, namespace, name),)
+    if served is None or port is None:
+        return EndpointSet(destination.cluster, (), origins)
+    found = endpoints_of(reader, mesh, served, port)
+    node_only = is_node_only(served)
+    nearness = Nearness.NODE if node_only else nearness_of(reader, served)
+    return EndpointSet(destination.cluster, found, origins, nearness, node_only)
 
 
 def endpoints_of(
@@ -59,7 +68,7 @@ def endpoints_of(
         return ()
     candidates = list(_candidates(reader, served, port))
     one_family = _one_family_each(candidates, _family_of(served))
-    pods = (_endpoint(mesh, candidate) for candidate in one_family)
+    pods = map(_endpoint_at(reader, mesh, served), one_family)
     members = (member_endpoint(mesh, one, served, port) for one in members_of(reader, served))
     others = (one for one in members if one is not None and canonical_ip(one.address))
     return tuple({(one.address, one.port): one for one in sorted((*pods, *others))}.values())
@@ -105,7 +114,7 @@ def _from_slices(
         pod = reader.get(Pod, namespace, endpoint.pod) if endpoint.pod else None
         for address in _addresses(endpoint.addresses):
             owner = pod if pod is not None and _has_address(pod, address) else None
-            yield _Candidate(address, number, owner, endpoint.zone)
+            yield _Candidate(address, number, owner, endpoint.zone, endpoint.node)
 
 
 def _slice_port(piece: EndpointSlice, port: ServicePort) -> int | None:
@@ -186,6 +195,19 @@ def _endpoint(mesh: Mesh, candidate: _Candidate) -> Endpoint:
         identity=identity_of_pod(mesh, pod) if pod is not None and tunnel else "",
         locality=Locality(zone=candidate.zone),
     )
+
+
+def _endpoint_at(reader: Reader, mesh: Mesh, served: Served) -> Callable[[_Candidate], Endpoint]:
+    """Makes endpoints; where it counts, of what is known of their nodes too."""
+    if not is_node_only(served) and nearness_of(reader, served) is Nearness.ANYWHERE:
+        return partial(_endpoint, mesh)
+
+    def endpoint(candidate: _Candidate) -> Endpoint:
+        node = candidate.node or (candidate.pod.node if candidate.pod else "")
+        locality = locality_at(reader, node, candidate.zone)
+        return replace(_endpoint(mesh, candidate), locality=locality, node=node)
+
+    return endpoint
 
 
 def speaks_hbone(pod: Pod) -> bool:

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from translators.ir.origin import Origin
+from translators.ir.place import Nearness
 from translators.ir.value import ordered_value, value
 
 
@@ -30,6 +31,7 @@ class Endpoint:
     ``tunnel`` tells that the destination speaks HBONE (a pod captured by ambient mode), so that
     bytes go through ``connect_originate``; otherwise it is dialled directly. ``identity`` is the
     SPIFFE ID that the tunnel's far end must show, empty if any identity of the mesh will do.
+    ``node`` is told only where it counts.
     """
 
     address: str
@@ -40,12 +42,19 @@ class Endpoint:
     locality: Locality = Locality()
     priority: int = 0
     weight: int = 1
+    node: str = ""
 
 
 @value
 class EndpointSet:
-    """The endpoints of one cluster, sorted. Renders to a ClusterLoadAssignment."""
+    """The endpoints of one cluster, sorted. Renders to a ClusterLoadAssignment.
+
+    ``nearness`` is what proxies should get of it according to where they run (``placed``);
+    ``node_only``: those on other nodes are not even second best.
+    """
 
     cluster: str
     endpoints: tuple[Endpoint, ...]
     origins: tuple[Origin, ...] = ()
+    nearness: Nearness = Nearness.ANYWHERE
+    node_only: bool = False

@@ -15,6 +15,17 @@ class Namespace(KubernetesObject):
 
 
 @dataclass(frozen=True, slots=True)
+class Node(KubernetesObject):
+    """A node: where it is counts."""
+
+    kind: ClassVar[str] = "Node"
+
+    region: str = ""
+    zone: str = ""
+    subzone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ServicePort:
     """One port of a Service. ``target_port`` is a number or the name of a container port."""
 

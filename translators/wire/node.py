@@ -29,7 +29,8 @@ JsonValue: TypeAlias = Union[bool, float, str, "list[JsonValue]", "dict[str, Jso
 class Node:
     """What a client says of itself; every field may be empty.
 
-    ``user_agent_version`` is ``1.40.0`` for an Envoy of that version.
+    ``user_agent_version`` is ``1.40.0`` for an Envoy of that version; ``region`` and ``zone`` are
+    its locality.
     """
 
     id: str = ""
@@ -37,6 +38,8 @@ class Node:
     metadata: Mapping[str, JsonValue] = field(default_factory=lambda: MappingProxyType({}))
     user_agent_name: str = ""
     user_agent_version: str = ""
+    region: str = ""
+    zone: str = ""
 
 
 def parse_node(data: bytes) -> Node:
@@ -44,12 +47,15 @@ def parse_node(data: bytes) -> Node:
     texts: dict[int, str] = {}
     metadata: dict[str, JsonValue] = {}
     version = ""
+    place = {1: "", 2: ""}
     for number, payload in read_delimited(data):
         match number:
             case 1 | 2 | 6:
                 texts[number] = read_text(payload)
             case 3:
                 metadata.update(_struct(payload, MAX_DEPTH))
+            case 4:
+                place |= {n: read_text(part) for n, part in read_delimited(payload) if n in place}
             case 7:
                 version = read_text(payload)
             case 8:
@@ -60,6 +66,8 @@ def parse_node(data: bytes) -> Node:
         metadata=metadata,
         user_agent_name=texts.get(6, ""),
         user_agent_version=version,
+        region=place[1],
+        zone=place[2],
     )
 
 

@@ -95,11 +95,13 @@ class AdminSite:
 
     async def _syncz(self, _: web.Request) -> web.Response:
         return web.json_response(
-            [
-                _describe(stream, self.store.served(_key(stream)))
-                for stream in self.registry.streams()
-            ]
+            [_describe(stream, self._served_to(stream)) for stream in self.registry.streams()]
         )
+
+    def _served_to(self, stream: StreamStatus) -> Snapshot | None:
+        proxy = stream.proxy
+        key = self.store.key_of(ProxyKey(proxy.waypoint, proxy.bind, proxy.place))
+        return self.store.served(key)
 
     async def _config_dump(self, request: web.Request) -> web.Response:
         try:
@@ -143,10 +145,6 @@ def _describe(stream: StreamStatus, served: Snapshot | None) -> dict[str, Any]:
 
 def _tell(age: float | None) -> str:
     return "not read yet" if age is None else f"confirmed {age:.1f} s ago"
-
-
-def _key(stream: StreamStatus) -> ProxyKey:
-    return ProxyKey(stream.proxy.waypoint, stream.proxy.bind)
 
 
 def _has_all(states: Mapping[ResourceKey, ResourceState], served: Snapshot) -> bool:

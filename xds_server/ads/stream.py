@@ -56,7 +56,8 @@ class Stream(Generic[Request]):
         self._variant = variant
         self._session = variant.session(limits.session)
         self._proxy = proxy
-        self._key = ProxyKey(proxy.waypoint, proxy.bind)
+        self._follower = ProxyKey(proxy.waypoint, proxy.bind, proxy.place)
+        self._key = self._follower
         self._store = store
         self._write_timeout = limits.write_timeout
         self._counters = counters
@@ -81,7 +82,7 @@ class Stream(Generic[Request]):
         the frames that it went through, and what knows it in turn would keep all that the stream
         holds in memory until a full collection.
         """
-        with self._store.attach(self._key, self._wake.set) as feed:
+        with self._store.attach(self._follower, self._wake.set) as feed:
             tasks = (
                 asyncio.create_task(self._read_requests(first)),
                 asyncio.create_task(self._write_responses(feed)),
@@ -167,6 +168,7 @@ class Stream(Generic[Request]):
 
     def _catch_up(self, feed: Feed) -> None:
         """Give the session the latest snapshot. Until there is one it holds all answers."""
+        self._key = feed.key
         update = feed.take()
         if update is not None:
             self._session.update(update.snapshot, update.changed)

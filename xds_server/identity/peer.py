@@ -14,12 +14,15 @@ from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Protocol
 
+from translators.ir.place import NOWHERE, Place
 from translators.ir.waypoint import WaypointName
 from translators.wire.node import Node
 
 GATEWAY_NAME_LABEL = "gateway.networking.k8s.io/gateway-name"
 DEFAULT_BIND = "0.0.0.0:15008"
 _NODE_ID_LENGTH = 1024
+_ID_PARTS = 4  # type~address~name.namespace~domain
+_PLACE_LENGTH = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ class Proxy:
     """An Envoy whose claim was accepted.
 
     ``identity`` is what stream limits count by; ``bind`` is the ``ip:port`` on which the Envoy
-    shall accept HBONE.
+    shall accept HBONE; ``place`` is where it runs, as it says itself.
     """
 
     node_id: str
@@ -92,6 +95,7 @@ class Proxy:
     bind: str
     identity: str
     user_agent: str = ""
+    place: Place = NOWHERE
 
 
 class Reason(StrEnum):
@@ -158,7 +162,24 @@ def claimed_proxy(node: Node, waypoint: WaypointName, identity: str) -> Proxy:
         bind=claimed_bind(node),
         identity=identity,
         user_agent=f"{node.user_agent_name}/{node.user_agent_version}",
+        place=claimed_place(node, waypoint),
     )
+
+
+def claimed_place(node: Node, waypoint: WaypointName) -> Place:
+    """Where the Node says it runs: by its locality, or by metadata NODE_NAME, or by its pod.
+
+    The pod's name is in the ID, as in Istio's. What is too long to be a name counts as unknown.
+    """
+    kubernetes_node = node.metadata.get("NODE_NAME")
+    parts = node.id.split("~")
+    pod = parts[2].rpartition(f".{waypoint.namespace}")[0] if len(parts) == _ID_PARTS else ""
+    given = (node.region, node.zone, kubernetes_node, f"{waypoint.namespace}/{pod}" if pod else "")
+    return Place(*(_name(part) for part in given))
+
+
+def _name(claimed: object) -> str:
+    return claimed if isinstance(claimed, str) and len(claimed) <= _PLACE_LENGTH else ""
 
 
 def claimed_waypoint(node: Node) -> WaypointName:

@@ -2,15 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from translators.compiler import Compiler
 from translators.edition import Edition
+from translators.ir.endpoint import EndpointSet
 from translators.ir.listener import ConnectTerminate
+from translators.ir.place import NOWHERE, Place
 from translators.ir.secret import Certificate, TrustBundle
 from translators.ir.waypoint import WaypointName
+from translators.placement import placed
 from translators.wire import Resource, ResourceKey, Snapshot
 from translators.world import Change
 from translators.xds import resource
@@ -21,16 +24,22 @@ Secrets = Callable[[WaypointName, str], tuple[Certificate, TrustBundle]]
 
 _Own = tuple[ConnectTerminate, Certificate, TrustBundle]
 
+_Near = Mapping[ResourceKey, tuple[EndpointSet, Resource]]
+
 _SLICE = 0.005  # seconds that one turn of the loop may be kept busy
 
 
 @dataclass(frozen=True, slots=True)
 class _Published:
-    """What one ProxyKey was given: an edition, and what is its own with the resources of that."""
+    """What one ProxyKey was given: an edition, and what is its own with the resources of that.
+
+    ``near`` are the endpoints as they are seen from its place.
+    """
 
     edition: Edition
     own: _Own
     resources: tuple[Resource, ...]
+    near: _Near
     snapshot: Snapshot
 
 
@@ -93,6 +102,8 @@ class Publisher(Observer):
 
     async def _publish(self, key: ProxyKey) -> None:
         await self._prepare(key.waypoint)
+        if self._compiler.serves(key.waypoint):
+            self._store.regard(key.waypoint, self._compiler.edition(key.waypoint).nearness)
         asked_for = key in self._new or key in self._stale
         self._new.pop(key, None)
         self._stale.pop(key, None)
@@ -126,7 +137,22 @@ class Publisher(Observer):
             resources = before.resources
         else:
             resources = (_shared(own[0]), resource(own[1]), _shared(own[2]))
-        return _Published(edition, own, resources, edition.snapshot.updated(resources))
+        near = _seen_from(key.place, edition, before.near if before else {})
+        placed_ones = (made for _, made in near.values())
+        snapshot = edition.snapshot.updated((*resources, *placed_ones))
+        return _Published(edition, own, resources, near, snapshot)
+
+
+def _seen_from(place: Place, edition: Edition, known: _Near) -> _Near:
+    """What of an edition depends on the place of a proxy; nothing for one that has none."""
+    if place == NOWHERE:
+        return {}
+    near: dict[ResourceKey, tuple[EndpointSet, Resource]] = {}
+    for key, found in edition.near.items():
+        before, old = known.get(key, (None, None))
+        made = old if old is not None and before is found else resource(placed(found, place))
+        near[key] = (found, old if old is not None and old == made else made)
+    return near
 
 
 @lru_cache(maxsize=1024)
@@ -138,9 +164,18 @@ def _shared(node: ConnectTerminate | TrustBundle) -> Resource:
 def _differences(before: _Published, after: _Published) -> frozenset[ResourceKey]:
     """The keys whose resource came, went, or is another. Unchanged ones are the same object."""
     own = {one.key for one in set(before.resources).symmetric_difference(after.resources)}
+    own |= {
+        key
+        for key in before.near.keys() | after.near.keys()
+        if _made(before.near, key) is not _made(after.near, key)
+    }
     if after.edition.number == before.edition.number + 1:
         return after.edition.changed | own
     if after.edition is before.edition:
         return frozenset(own)
     keys = {one.key for one in (*before.snapshot.all(), *after.snapshot.all())}
     return frozenset(key for key in keys if before.snapshot.get(key) is not after.snapshot.get(key))
+
+
+def _made(near: _Near, key: ResourceKey) -> Resource | None:
+    return near[key][1] if key in near else None

@@ -95,7 +95,7 @@ class Server(Observer):
         self._settings = settings
         self._authority = authority
         self._compiler = Compiler(settings.mesh)
-        self._store = SnapshotStore()
+        self._store = SnapshotStore(self._compiler.locate)
         self._source = source
         self._status = status
         self._svids = RotatingSvids(authority, _now, self._renewed)

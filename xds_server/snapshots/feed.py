@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from translators.wire.resource import ResourceKey
 from translators.wire.snapshot import Snapshot
 from xds_server.snapshots.change_log import ChangeLog
+from xds_server.snapshots.proxy_key import ProxyKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +28,35 @@ class Served:
     wanted: Snapshot | None = None
     snapshot: Snapshot | None = None
     log: ChangeLog = field(default_factory=ChangeLog)
-    wakers: list[Callable[[], None]] = field(default_factory=list)
+    feeds: "list[Feed]" = field(default_factory=list)
 
     def change(self, snapshot: Snapshot, changed: frozenset[ResourceKey] | None) -> None:
         """Serve this from now on and wake everybody who follows."""
         self.snapshot = snapshot
         self.log.append(changed)
-        for wake in self.wakers:
-            wake()
+        for feed in self.feeds:
+            feed.wake()
 
 
 class Feed:
     """Follows one ProxyKey. ``wake`` is called after each change and must not block or raise.
 
     Level-triggered: however many changes a slow reader misses, ``take`` gives the latest state.
+    ``proxy`` is who follows, ``key`` with whom it shares what it gets: the store may lead it to
+    another one when more or less of a proxy's place counts.
     """
 
-    def __init__(self, served: Served, wake: Callable[[], None]) -> None:
-        self._served = served
-        self._wake = wake
+    def __init__(self, proxy: ProxyKey, wake: Callable[[], None]) -> None:
+        self.proxy = proxy
+        self.key = proxy
+        self.wake = wake
+        self._served = Served()
         self._seen: int | None = None
-        served.wakers.append(wake)
+
+    def follow(self, key: ProxyKey, served: Served) -> None:
+        """Follow this one from now on; until it is published, there is nothing to be had."""
+        self.key, self._served, self._seen = key, served, None
+        served.feeds.append(self)
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -62,7 +71,3 @@ class Feed:
         changed = log.since(self._seen)
         self._seen = log.generation
         return Update(snapshot, changed)
-
-    def close(self) -> None:
-        """Hear no more of it."""
-        self._served.wakers.remove(self._wake)

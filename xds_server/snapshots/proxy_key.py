@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from translators.ir.place import NOWHERE, Place
 from translators.ir.waypoint import WaypointName
 
 
@@ -9,11 +10,14 @@ class ProxyKey(NamedTuple):
     """The Envoys of one waypoint that listen on one address; they share one snapshot.
 
     ``bind`` is the ``ip:port`` of ``connect_terminate``. In a cluster all replicas have the same;
-    several Envoys of a waypoint on one host need an address each.
+    several Envoys of a waypoint on one host need an address each. ``place`` is where they run, as
+    far as that makes a difference: nowhere, unless a service of the waypoint asks for near ones.
     """
 
     waypoint: WaypointName
     bind: str
+    place: Place = NOWHERE
 
     def __str__(self) -> str:
-        return f"{self.waypoint}@{self.bind}"
+        where = "/".join(filter(None, self.place))
+        return f"{self.waypoint}@{self.bind}" + (f" in {where}" if where else "")

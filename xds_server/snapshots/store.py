@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from translators.ir.place import NOWHERE, Nearness, Place
 from translators.ir.waypoint import WaypointName
 from translators.wire.resource import Resource, ResourceKey
 from translators.wire.snapshot import Snapshot
@@ -36,6 +37,7 @@ class Observer:
 class _Waypoint:
     quarantine: Quarantine = field(default_factory=Quarantine)
     served: dict[ProxyKey, Served] = field(default_factory=dict)
+    nearness: Nearness = Nearness.ANYWHERE
 
 
 class SnapshotStore:
@@ -44,9 +46,13 @@ class SnapshotStore:
     Wanted content that an Envoy refused is replaced, for old and new streams, by the last content
     of that resource that an Envoy of the same waypoint accepted. There is no look-up across
     waypoints: a stream holds the feed of its own ProxyKey and nothing else.
+
+    Of a proxy's place only so much is part of its key as counts for its waypoint, at first nothing.
+    ``locate`` tells what is known of a place.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, locate: Callable[[Place], Place] = lambda place: place) -> None:
+        self._locate = locate
         self._waypoints: dict[WaypointName, _Waypoint] = {}
         self._observers: list[Observer] = []
 
@@ -55,20 +61,52 @@ class SnapshotStore:
         self._observers.append(observer)
 
     @contextmanager
-    def attach(self, key: ProxyKey, wake: Callable[[], None]) -> Iterator[Feed]:
-        """Follow ``key`` as long as the context lasts; ``wake`` is called after each change."""
-        waypoint = self._waypoints.setdefault(key.waypoint, _Waypoint())
-        first = key not in waypoint.served
-        served = waypoint.served.setdefault(key, Served())
-        feed = Feed(served, wake)
+    def attach(self, proxy: ProxyKey, wake: Callable[[], None]) -> Iterator[Feed]:
+        """Follow what is for a proxy as long as the context lasts.
+
+        ``wake`` is called after each change.
+        """
+        feed = Feed(proxy, wake)
         try:
-            if first:
-                for observer in self._observers:
-                    observer.attached(key)
+            self._lead(feed, self.key_of(proxy))
             yield feed
         finally:
-            feed.close()
-            if not served.wakers:
+            self._leave(feed.key, feed)
+
+    def key_of(self, proxy: ProxyKey) -> ProxyKey:
+        """With whom a proxy shares what it gets at present."""
+        known = self._waypoints.get(proxy.waypoint)
+        if known is None or known.nearness is Nearness.ANYWHERE:
+            return proxy._replace(place=NOWHERE)
+        return proxy._replace(place=self._locate(proxy.place).seen(known.nearness))
+
+    def regard(self, waypoint: WaypointName, nearness: Nearness) -> None:
+        """From now on so much of a proxy's place counts: streams are led to where they belong."""
+        known = self._waypoints.get(waypoint)
+        if known is None or known.nearness is nearness:
+            return
+        known.nearness = nearness
+        for before, served in tuple(known.served.items()):
+            for feed in tuple(served.feeds):
+                after = self.key_of(feed.proxy)
+                if after != before:
+                    self._lead(feed, after)
+                    self._leave(before, feed)
+                    feed.wake()
+
+    def _lead(self, feed: Feed, key: ProxyKey) -> None:
+        waypoint = self._waypoints.setdefault(key.waypoint, _Waypoint())
+        first = key not in waypoint.served
+        feed.follow(key, waypoint.served.setdefault(key, Served()))
+        if first:
+            for observer in self._observers:
+                observer.attached(key)
+
+    def _leave(self, key: ProxyKey, feed: Feed) -> None:
+        served = self._served(key)
+        if served is not None and feed in served.feeds:
+            served.feeds.remove(feed)
+            if not served.feeds:
                 self._drop(key)
 
     def publish(

@@ -2,7 +2,14 @@
 
 from itertools import chain
 
-from translators.resources.core import ContainerPort, Namespace, Pod, Service, ServicePort
+from translators.resources.core import (
+    ContainerPort,
+    Namespace,
+    Node,
+    Pod,
+    Service,
+    ServicePort,
+)
 from translators.resources.metadata import Metadata
 from translators.resources.parsing import bounds
 from translators.resources.parsing.address import read_ips, require_ips
@@ -12,6 +19,17 @@ from translators.resources.parsing.fields import Fields
 def read_namespace_object(_root: Fields, meta: Metadata) -> Namespace:
     """A Namespace."""
     return Namespace(meta)
+
+
+def read_node(_root: Fields, meta: Metadata) -> Node:
+    """A Node: its name and place. The rest, which changes all the time, is left out."""
+    labels = meta.labels
+    return Node(
+        Metadata(meta.name),
+        region=labels.get("topology.kubernetes.io/region", ""),
+        zone=labels.get("topology.kubernetes.io/zone", ""),
+        subzone=labels.get("topology.istio.io/subzone", ""),
+    )
 
 
 def read_service(root: Fields, meta: Metadata) -> Service:

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from translators.resources.gateway import GATEWAY_GROUP
 from translators.resources.metadata import KubernetesObject, Metadata, ObjectKey
 from translators.resources.parsing.authorizationpolicy import read_authorizationpolicy
-from translators.resources.parsing.core import read_namespace_object, read_pod, read_service
+from translators.resources.parsing.core import (
+    read_namespace_object,
+    read_node,
+    read_pod,
+    read_service,
+)
 from translators.resources.parsing.endpointslice import read_endpointslice
 from translators.resources.parsing.fields import Fields, Problem
 from translators.resources.parsing.gateway import read_gateway, read_gateway_class
@@ -64,6 +69,7 @@ _SINCE_ALPHA = ("v1", "v1beta1", "v1alpha3")
 
 _KINDS: Mapping[tuple[str, str], _Kind] = {
     ("", "Namespace"): _Kind(("v1",), _whole(read_namespace_object), namespaced=False),
+    ("", "Node"): _Kind(("v1",), _whole(read_node), namespaced=False),
     ("", "Service"): _Kind(("v1",), _whole(read_service)),
     ("", "Pod"): _Kind(("v1",), _whole(read_pod)),
     ("discovery.k8s.io", "EndpointSlice"): _Kind(("v1",), _whole(read_endpointslice)),

@@ -7,6 +7,7 @@ from translators.resources import known_versions
 
 _PLURALS: Mapping[tuple[str, str], str] = {
     ("", "Namespace"): "namespaces",
+    ("", "Node"): "nodes",
     ("", "Service"): "services",
     ("", "Pod"): "pods",
     ("discovery.k8s.io", "EndpointSlice"): "endpointslices",
