@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from translators.wire import TypeUrl
 from xds_server.ads import AdsCounters
+from xds_server.identity.peer import Proof, Reason
 from xds_server.snapshots import SnapshotStore
 
 _SHORT = {
@@ -42,8 +43,8 @@ class Readings:
 
     ``objects`` are counts by kind; ``ages`` are seconds since each kind was last known to be up
     to date, None for never; ``problems`` is how many there are; ``loop_lag`` is how late, in
-    seconds, the event loop last came to a timer; ``root_expiry`` is a Unix time; ``reporting`` is
-    None where no status is written.
+    seconds, the event loop last came to a timer; ``root_expiry`` is a Unix time; ``reviews`` are
+    questions about tokens by answer; ``reporting`` is None where no status is written.
     """
 
     store: SnapshotStore
@@ -53,6 +54,7 @@ class Readings:
     problems: Callable[[], int]
     loop_lag: Callable[[], float]
     root_expiry: Callable[[], float]
+    reviews: Callable[[], Mapping[str, int]]
     reporting: Callable[[], Reporting | None]
 
 
@@ -71,6 +73,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """All figures as of now."""
         yield from self._streams()
+        yield from self._callers()
         yield from self._content()
         yield from self._input()
         yield from self._status()
@@ -104,6 +107,29 @@ class Metrics(Collector):
             "Streams that were ended because the proxy did not read.",
             counters.slow_clients_dropped,
         )
+
+    def _callers(self) -> Iterator[Metric]:
+        counters = self._readings.counters
+        admitted = CounterMetricFamily(
+            "waypost_admitted_streams",
+            "Streams that were let in, by what their callers were known by.",
+            labels=["proof"],
+        )
+        for proof in Proof:
+            admitted.add_metric([proof], counters.admitted[proof])
+        denied = CounterMetricFamily(
+            "waypost_denied_callers",
+            "Callers that were not let in, or not any longer, for who they were or claimed to be.",
+            labels=["reason"],
+        )
+        for reason in Reason:
+            denied.add_metric([reason], counters.denied[reason])
+        reviews = CounterMetricFamily(
+            "waypost_token_reviews", "Questions to the API server, by answer.", labels=["answer"]
+        )
+        for answer, number in sorted(self._readings.reviews().items()):
+            reviews.add_metric([answer], number)
+        yield from (admitted, denied, reviews)
 
     def _content(self) -> Iterator[Metric]:
         """What is served, to all waypoints together, each waypoint's address once."""

@@ -1,6 +1,6 @@
 """Callers that are known by their certificate (SPIFFE X.509-SVID)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from cryptography import x509
@@ -18,6 +18,7 @@ class CertificateCredentials:
     needs_certificate = True
 
     def __init__(self, trust_domain: str, clock: Callable[[], datetime]) -> None:
+        self.reviews: Mapping[str, int] = {}
         self._trust_domain = trust_domain
         self._clock = clock
 

@@ -1,6 +1,6 @@
 """Callers over a network: each shows a credential, and may be the waypoints of its account only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from translators.ir.waypoint import WaypointName
@@ -21,9 +21,15 @@ AccountOf = Callable[[WaypointName], str | None]
 
 
 class Credentials(Protocol):
-    """A way to know callers. ``needs_certificate``: without one of its own none may connect."""
+    """A way to know callers."""
 
-    needs_certificate: bool
+    @property
+    def needs_certificate(self) -> bool:
+        """Whether nobody may connect without a certificate of their own."""
+
+    @property
+    def reviews(self) -> Mapping[str, int]:
+        """How often somebody else was asked who a caller is, by answer."""
 
     async def identify(self, peer: Peer) -> Caller:
         """Whose credential the peer shows; ``account`` is never None. Raises Denied."""

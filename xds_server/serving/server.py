@@ -289,8 +289,13 @@ class Server(Observer):
             lambda: len(self._problems()),
             lambda: self._lag.seconds,
             lambda: min(root.not_valid_after_utc for root in self._authority.roots).timestamp(),
+            self._reviews,
             self._reporting,
         )
+
+    def _reviews(self) -> Mapping[str, int]:
+        secure = self._settings.secure
+        return {} if secure is None else secure.credentials.reviews
 
     def _reporting(self) -> Reporting | None:
         if self._status is None:
