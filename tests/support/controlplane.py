@@ -122,13 +122,16 @@ async def control_plane(
 class ServerProcess:
     """``waypost serve`` as a child, for what only a process of its own can show."""
 
-    def __init__(self, manifests: Path, ca: Path, xds: str, admin: str, log: Path) -> None:
+    def __init__(
+        self, manifests: Path, ca: Path, xds: str, admin: str, log: Path, *options: str
+    ) -> None:
         self.admin = admin
         self.log = log
         self._command = [
             *(sys.executable, "-m", "xds_server", "serve"),
             *("--manifests", str(manifests), "--ca-dir", str(ca)),
             *("--xds", xds, "--admin", admin),
+            *options,
         ]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -156,6 +159,16 @@ class ServerProcess:
     async def get(self, path: str) -> Any:
         """An admin page as JSON values."""
         return json.loads(await asyncio.to_thread(self._fetch, path))
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send a signal, and don't wait for what becomes of it."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    async def ended(self, within: float) -> int:
+        """The exit code, once it has ended by itself. Raises TimeoutExpired."""
+        assert self._process is not None
+        return await asyncio.to_thread(self._process.wait, within)
 
     def kill(self) -> None:
         """SIGKILL: nothing is said to anybody."""

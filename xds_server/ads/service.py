@@ -69,10 +69,10 @@ class AdsService:
         """
         self._draining = True
         streams = list(self._streams.values())
-        for stream in streams:
-            stream.stop(_shutting_down())
-            if spread:
+        for number, stream in enumerate(streams):
+            if number and spread:
                 await asyncio.sleep(spread / len(streams))
+            stream.stop(_shutting_down())
 
     async def _delta(self, _requests: object, context: Context) -> None:
         await self._serve(context, DELTA)
