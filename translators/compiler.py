@@ -108,11 +108,11 @@ class Compiler:
         gateway = Reader(self._world).get(Gateway, waypoint.namespace, waypoint.name)
         return (gateway.service_account if gateway else "") or waypoint.name
 
-    def deployable(self, revision: str) -> list[Gateway]:
+    def deployable(self) -> list[Gateway]:
         """The Gateways whose waypoints are to be deployed by us, sorted by name."""
         reader = Reader(self._world)
         named = (reader.get(Gateway, *name) for name in self.waypoints())
-        return [found for found in named if found and deployable(reader, found, revision)]
+        return [found for found in named if found and deployable(reader, self.mesh, found)]
 
     def has(self, key: ObjectKey) -> bool:
         """Whether there is such an object."""
@@ -331,7 +331,7 @@ class Compiler:
                 return gateway_api.workload_conditions(reader, entry)
             case HTTPRoute() | GRPCRoute() | TCPRoute() | TLSRoute() as route:
                 return gateway_api.route_conditions(reader, self.mesh, route)
-            case Gateway() as gateway if gateway_api.is_waypoint(reader, gateway):
+            case Gateway() as gateway if gateway_api.is_ours(reader, self.mesh, gateway):
                 return gateway_api.gateway_conditions(reader, self.mesh, gateway)
             case AuthorizationPolicy() as policy:
                 return authorization.policy_conditions(reader, self.mesh, policy)

@@ -30,6 +30,7 @@ FILES = {
     TypeUrl.EXTENSION: "extensions.yaml",
 }
 MESH = Mesh(
+    revision="default",
     providers=(
         AuthzProvider("opa", "opa.auth.svc.cluster.local", 9191, CheckProtocol.GRPC),
         AuthzProvider(
@@ -41,7 +42,7 @@ MESH = Mesh(
             headers_upstream_on_allow=("x-user",),
             headers_downstream_on_deny=("location", "set-*"),
         ),
-    )
+    ),
 )
 DEPLOYMENT = DeploymentSettings("waypost.istio-system.svc:15012")
 CHANGED = "2024-01-01T12:00:00Z"
@@ -127,7 +128,7 @@ def deployments(case: Case) -> str:
     texts = yaml.safe_load_all((case.folder / "input.yaml").read_text())
     config_maps = [document for document in texts if document["kind"] == "ConfigMap"]
     made: list[dict[str, Any]] = []
-    for gateway in compiled(case.changes()).deployable(DEPLOYMENT.revision):
+    for gateway in compiled(case.changes()).deployable():
         made += deployed(MESH, DEPLOYMENT, gateway, overlays(config_maps))
     return yaml.safe_dump_all(made, sort_keys=False, width=100, allow_unicode=True)
 

@@ -104,10 +104,11 @@ async def replica(
     objects = Objects(Transport(login))
     writer = StatusWriter(objects, Leader(objects, namespace, "waypost-status", name, terms))
     source = KubernetesSource(login, patience=IMPATIENT)
-    given, deployer = settings(folder / name), None
+    mesh = Mesh(revision="default")
+    given, deployer = settings(folder / name, mesh=mesh), None
     if deploys is not None:
         managed = managed_source(login, IMPATIENT)
-        deployer = Deployer(objects, writer.leader, managed, Mesh(), deploys)
+        deployer = Deployer(objects, writer.leader, managed, mesh, deploys)
         given = replace(given, secure=_secure(login, deploys))
     server = Server(given, source, authority, writer, deployer)
     started: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()

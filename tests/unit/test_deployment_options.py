@@ -24,7 +24,7 @@ def settings(tmp_path: Path, *arguments: str, env: dict[str, str] | None = None)
     @deployment_options
     @mesh_options
     def command(deployment: Deployment, mesh: Any) -> None:
-        found.append(deployment.settings(mesh, "home", "us"))
+        found.append((deployment.settings(mesh, "home", "us"), deployment.revision_in(mesh)))
 
     result = CliRunner().invoke(command, list(arguments), env=env or {})
     return found[0] if found else result.output
@@ -32,7 +32,8 @@ def settings(tmp_path: Path, *arguments: str, env: dict[str, str] | None = None)
 
 def test_by_default_it_is_stock_envoy_and_our_own_service(tmp_path: Path):
     made = settings(tmp_path)
-    assert made == DeploymentSettings("waypost.home.svc:15012", DEFAULT_IMAGE, audience="us")
+    usual = DeploymentSettings("waypost.home.svc:15012", DEFAULT_IMAGE, audience="us")
+    assert made == (usual, "default")
 
 
 def test_a_flag_counts_before_the_environment_and_that_before_the_file(tmp_path: Path):
@@ -40,7 +41,7 @@ def test_a_flag_counts_before_the_environment_and_that_before_the_file(tmp_path:
     file.write_text(FILE)
     env = {"WAYPOST_WAYPOINT_IMAGE": "of.env", "WAYPOST_REVISION": "of-env"}
     made = settings(tmp_path, "--mesh-config", str(file), "--revision", "of-flag", env=env)
-    assert made == DeploymentSettings("f:1", "of.env", "of-flag", 8, 60, "us")
+    assert made == (DeploymentSettings("f:1", "of.env", 8, 60, "us"), "of-flag")
 
 
 def test_an_address_that_is_none_is_refused(tmp_path: Path):

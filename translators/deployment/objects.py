@@ -216,7 +216,7 @@ def _deployment_spec(mesh: Mesh, settings: DeploymentSettings, gateway: Gateway)
         "service.istio.io/canonical-revision": "latest",
         "sidecar.istio.io/inject": "false",
     }
-    annotations = _annotations(gateway) | pod_annotations(settings)
+    annotations = _annotations(gateway) | pod_annotations(mesh)
     return {
         "selector": _selector(gateway),
         "template": {

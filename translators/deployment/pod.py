@@ -41,6 +41,7 @@ _TOKEN_S = 43_200  # seconds that a token is good for; the kubelet renews it bef
 _ENVOY = "/usr/local/bin/envoy"
 _USER = 65532  # distroless images' "nonroot"
 _GRACE_S = 10  # beyond draining: to start the hook, and to end
+_ANY_REVISION = "default"
 _START_S = 600  # that a pod may wait for its first configuration until it is started anew
 
 _RESOURCES = {
@@ -186,10 +187,10 @@ def _field(name: str, path: str) -> Manifest:
     return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
 
 
-def pod_annotations(settings: DeploymentSettings) -> dict[str, str]:
+def pod_annotations(mesh: Mesh) -> dict[str, str]:
     """What is said of every pod: who runs it, and where its metrics are."""
     return {
-        "istio.io/rev": settings.revision,
+        "istio.io/rev": mesh.revision or _ANY_REVISION,
         "prometheus.io/path": METRICS_PATH,
         "prometheus.io/port": str(METRICS_PORT),
         "prometheus.io/scrape": "true",

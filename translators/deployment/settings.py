@@ -12,14 +12,12 @@ class DeploymentSettings:
     """How Envoys are deployed.
 
     ``image`` is stock Envoy, ``xds`` the control plane's ``host:port`` as pods reach it.
-    Gateways of another ``revision`` are left alone. ``concurrency`` is the number of worker
-    threads, ``drain_s`` how many seconds a pod that is to end has for its open requests.
-    ``audience`` is whom the pods' tokens are for.
+    ``concurrency`` is the number of worker threads, ``drain_s`` how many seconds a pod that is to
+    end has for its open requests, and ``audience`` is whom the pods' tokens are for.
     """
 
     xds: str
     image: str = DEFAULT_IMAGE
-    revision: str = "default"
     concurrency: int = 2
     drain_s: int = 20
     audience: str = TOKEN_AUDIENCE

@@ -24,6 +24,7 @@ from translators.gateway_api.indexes import INDEXES
 from translators.gateway_api.nearness import locate
 from translators.gateway_api.refusals import Refusal, refusal_conditions
 from translators.gateway_api.request_routes import RoutePart, RoutePlace, route_part
+from translators.gateway_api.revision import is_ours
 from translators.gateway_api.services import ServiceConfig, translate_service
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "gateway_addresses",
     "gateway_conditions",
     "identity_of",
+    "is_ours",
     "is_waypoint",
     "locate",
     "refusal_conditions",

@@ -41,7 +41,8 @@ class Mesh:
     each, are whom proxies ask for host names; if there are none, those of their own hosts.
     ``public_roots`` is the file, on a
     proxy's own disk, of the roots that servers outside the mesh are verified against.
-    ``deployment`` is how waypoints are deployed, as far as the configuration says.
+    ``deployment`` is how waypoints are deployed, as far as the configuration says. Nothing is said
+    about Gateways of another ``revision`` than ours; if it is empty, all are ours.
     """
 
     trust_domain: str = "cluster.local"
@@ -56,6 +57,7 @@ class Mesh:
     dns_servers: tuple[str, ...] = ()
     public_roots: str = "/etc/ssl/certs/ca-certificates.crt"
     deployment: DeploymentFacts = field(default_factory=DeploymentFacts)
+    revision: str = ""
 
     @property
     def trust_domains(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_REVISION = "default"
 _OPTIONS = (
     click.option(
         "--waypoint-drain",
@@ -41,7 +42,8 @@ _OPTIONS = (
     click.option(
         "--revision",
         envvar="WAYPOST_REVISION",
-        help="Gateways with another istio.io/rev are not deployed. [default: default]",
+        help="With --kubernetes: Gateways with another istio.io/rev are others' to deploy and to "
+        f"speak about. [default: {_REVISION}]",
     ),
     click.option(
         "--deploy/--no-deploy",
@@ -76,6 +78,10 @@ class Deployment:
             raise click.UsageError("--deploy needs --xds-tls, or --waypoint-xds of another server")
         return writes and (is_reachable if self.deploys is None else self.deploys)
 
+    def revision_in(self, mesh: "Mesh") -> str:
+        """The revision of our Gateways."""
+        return self.revision or mesh.deployment.revision or _REVISION
+
     def settings(self, mesh: "Mesh", home: str, audience: str) -> "DeploymentSettings":
         """The settings of a server in the namespace ``home``, and with tokens for ``audience``.
 
@@ -90,7 +96,6 @@ class Deployment:
         return DeploymentSettings(
             xds,
             image=self.image or said.image or usual.image,
-            revision=self.revision or said.revision or usual.revision,
             concurrency=self.concurrency or said.concurrency or usual.concurrency,
             drain_s=self.drain_s or said.drain_s or usual.drain_s,
             audience=audience,

@@ -3,6 +3,7 @@
 import socket
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,6 +120,8 @@ def serve(
     deploys = deployment.is_wanted(
         writes=kubernetes and writes_status, is_reachable=bool(secure_xds.address)
     )
+    if kubernetes:
+        mesh = replace(mesh, revision=deployment.revision_in(mesh))
     log_to_stderr()
     try:
         check_plaintext_address(xds_address)

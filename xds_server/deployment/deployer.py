@@ -36,8 +36,8 @@ _BURST = 20
 _CLASSES = "/apis/gateway.networking.k8s.io/v1/gatewayclasses"
 
 
-Ask = Callable[[str], Wishes]
-"""What is wanted of the waypoints of one revision."""
+Ask = Callable[[], Wishes]
+"""What is wanted now."""
 
 
 class Deployer:
@@ -56,7 +56,6 @@ class Deployer:
         settings: DeploymentSettings,
     ) -> None:
         prepare(mesh, settings)  # now, while nobody waits for this thread
-        self._settings = settings
         self._leader = leader
         self._source = source
         self._objects = objects
@@ -129,7 +128,7 @@ class Deployer:
             is_due = now >= self._look_at
             if is_due or self._changed.is_set():
                 self._changed.clear()
-                await self._look(wishes(self._settings.revision), thoroughly=is_due)
+                await self._look(wishes(), thoroughly=is_due)
                 self._look_at = now + AGAIN_S if is_due else self._look_at
             elif (key := self._backlog.next(now)) is None:
                 await self._rest()

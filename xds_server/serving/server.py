@@ -260,10 +260,9 @@ class Server(Observer):
         verdicts = self._deployer.conditions() if self._deployer else ()
         return self._compiler.status_steps(lambda _condition: "", self._refusals(), verdicts)
 
-    def _wishes(self, revision: str) -> Wishes:
-        gateways = self._compiler.deployable(revision)
+    def _wishes(self) -> Wishes:
         roots = self._authority.trust_bundle().decode()
-        return Wishes(gateways, self._compiler.has(_CLASS), roots)
+        return Wishes(self._compiler.deployable(), self._compiler.has(_CLASS), roots)
 
     def _problems(self) -> list[Mapping[str, Any]]:
         """What is wrong: with objects and the way to them, with proxies, with writing status."""
