@@ -16,6 +16,7 @@ from translators.world import Change
 from translators.xds.names import ROOTS, SVID
 from xds_server.ads import AdsLimits, AdsServer, AdsService
 from xds_server.identity.peer import LoopbackAuthenticator
+from xds_server.serving.collector import Collector
 from xds_server.serving.publisher import Publisher
 from xds_server.snapshots import SnapshotStore
 
@@ -85,7 +86,7 @@ class Plane:
     def __init__(self) -> None:
         self.compiler = Compiler(Mesh())
         self.store = SnapshotStore()
-        self.publisher = Publisher(self.compiler, self.store, secrets)
+        self.publisher = Publisher(self.compiler, self.store, secrets, Collector().spare)
         self.service = AdsService(self.store, LoopbackAuthenticator(), _NO_BUCKETS)
         self.pauses = Pauses()
         self.address = ""

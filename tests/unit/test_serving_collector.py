@@ -37,3 +37,14 @@ def test_what_there_is_now_is_spared() -> None:
     frozen = gc.get_freeze_count()
     Collector().settle()
     assert gc.get_freeze_count() >= frozen + len(kept)
+
+
+def test_sparing_takes_no_look_at_anything() -> None:
+    collector = Collector()
+    kept = [[number] for number in range(1000)]
+    frozen = gc.get_freeze_count()
+    with collector.watching():
+        before = collector.figures()["pauses"]
+        collector.spare()
+        assert collector.figures()["pauses"] == before
+    assert gc.get_freeze_count() >= frozen + len(kept)

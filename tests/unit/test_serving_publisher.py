@@ -40,8 +40,12 @@ def put(*objects: KubernetesObject) -> list[Change]:
 class Rig:
     def __init__(self, namespaces: int) -> None:
         self.store = Recorded()
-        self.publisher = Publisher(Compiler(Mesh()), self.store, secrets)
+        self.settled = 0
+        self.publisher = Publisher(Compiler(Mesh()), self.store, secrets, self._note_settled)
         self.publisher.apply(put(*worlds.world(namespaces, 3, 2, rules=2)))
+
+    def _note_settled(self) -> None:
+        self.settled += 1
 
     async def settle(self) -> list[tuple[ProxyKey, frozenset[ResourceKey] | None]]:
         """What is published until nothing waits."""
@@ -82,6 +86,18 @@ async def test_two_binds_of_a_waypoint_are_told_the_same_whenever_they_came() ->
             changes = dict(await rig.settle())
             assert changes.keys() == {early, late}
             assert changes[early] == changes[late] != frozenset()
+
+
+async def test_it_says_when_first_configurations_are_done_and_nothing_waits() -> None:
+    rig = Rig(3)
+    with ExitStack() as stack:
+        for number in range(3):
+            stack.enter_context(rig.store.attach(key(number), lambda: None))
+        await rig.settle()
+        assert rig.settled == 1
+        rig.publisher.apply(put(worlds.route("ns-0", 0, 2, prefix="one")))
+        await rig.settle()
+        assert rig.settled == 1
 
 
 async def test_what_means_nothing_is_not_published() -> None:

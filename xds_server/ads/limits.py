@@ -16,8 +16,8 @@ class AdsLimits:
 
     streams: int = 5_000
     streams_per_identity: int = 16
-    new_streams_per_second: float = 100.0
-    new_streams_burst: int = 500
+    new_streams_per_second: float = 250.0
+    new_streams_burst: int = 1_000
     requests_per_second: float = 100.0
     requests_burst: int = 500
     nacks_per_second: float = 0.5

@@ -26,7 +26,7 @@ _Own = tuple[ConnectTerminate, Certificate, TrustBundle]
 
 _Near = Mapping[ResourceKey, tuple[EndpointSet, Resource]]
 
-_SLICE = 0.005  # seconds that one turn of the loop may be kept busy
+_SLICE = 0.003  # seconds that one turn of the loop may be kept busy; streams need some too
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,21 @@ class Publisher(Observer):
     """Publishes, for every ProxyKey that an Envoy follows, what the world means for it.
 
     There is no debounce: what changes while it is busy is taken together, what changes while it
-    is idle goes out at once. Waypoints nobody asks for cost nothing but their indexes.
+    is idle goes out at once. Waypoints nobody asks for cost nothing but their indexes. ``settled``
+    is called when it has become idle after first configurations, which stay for long.
     """
 
-    def __init__(self, compiler: Compiler, store: SnapshotStore, secrets: Secrets) -> None:
+    def __init__(
+        self,
+        compiler: Compiler,
+        store: SnapshotStore,
+        secrets: Secrets,
+        settled: Callable[[], None] = lambda: None,
+    ) -> None:
         self._compiler = compiler
         self._store = store
         self._secrets = secrets
+        self._settled = settled
         self._published: dict[ProxyKey, _Published] = {}
         self._new: dict[ProxyKey, None] = {}
         self._stale: dict[ProxyKey, None] = {}
@@ -96,9 +104,13 @@ class Publisher(Observer):
             await self._wake.wait()
             self._wake.clear()
             self._until = time.perf_counter() + _SLICE
+            grown = bool(self._new)
             while queue := self._new or self._stale:
                 await self._publish(next(iter(queue)))
                 await self._breathe()
+                grown = grown or bool(self._new)
+            if grown:
+                self._settled()
 
     async def _publish(self, key: ProxyKey) -> None:
         await self._prepare(key.waypoint)

@@ -99,11 +99,13 @@ class Server(Observer):
         self._source = source
         self._status = status
         self._svids = RotatingSvids(authority, _now, self._renewed)
-        self._publisher = Publisher(self._compiler, self._store, self._secrets)
         self._ads = self._service()
         self._synced = asyncio.Event()
         self._ending = asyncio.Event()
         self._collector = Collector()
+        self._publisher = Publisher(
+            self._compiler, self._store, self._secrets, self._collector.spare
+        )
         self._lag = LoopLag()
         self._reported: frozenset[SourceProblem] = frozenset()
         self._store.observe(self)
