@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from sys import intern
 from typing import NamedTuple
 
 from translators.gateway_api.indexes import PODS_BY_LABEL, SLICES_BY_SERVICE
@@ -20,6 +21,8 @@ from translators.resources.core import Pod, Service, ServicePort
 from translators.resources.endpointslice import EndpointSlice, SliceEndpoint
 from translators.resources.serviceentry import ServiceEntry
 from translators.world import Reader
+
+_NOWHERE = Locality()
 
 
 class Destination(NamedTuple):
@@ -193,7 +196,7 @@ def _endpoint(mesh: Mesh, candidate: _Candidate) -> Endpoint:
         port=candidate.port,
         tunnel=tunnel,
         identity=identity_of_pod(mesh, pod) if pod is not None and tunnel else "",
-        locality=Locality(zone=candidate.zone),
+        locality=Locality(zone=candidate.zone) if candidate.zone else _NOWHERE,
     )
 
 
@@ -217,4 +220,5 @@ def speaks_hbone(pod: Pod) -> bool:
 
 def identity_of_pod(mesh: Mesh, pod: Pod) -> str:
     """The SPIFFE ID of a pod: that of its service account."""
-    return f"spiffe://{mesh.trust_domain}/ns/{pod.meta.namespace}/sa/{pod.service_account}"
+    account = f"ns/{pod.meta.namespace}/sa/{pod.service_account}"
+    return intern(f"spiffe://{mesh.trust_domain}/{account}")

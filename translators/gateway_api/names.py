@@ -1,7 +1,11 @@
-"""Names that Istio gives to services, chains and clusters; people grep for them."""
+"""Names that Istio gives to services, chains and clusters; people grep for them.
+
+Each is in many places of a model, so that it is kept once (``intern``).
+"""
 
 import re
 from ipaddress import ip_address
+from sys import intern
 
 from translators.ir.waypoint import Mesh
 from translators.resources.core import Service
@@ -13,22 +17,22 @@ _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 
 def host_of(mesh: Mesh, namespace: str, name: str) -> str:
     """The fully qualified name of a service."""
-    return f"{name}.{namespace}.svc.{mesh.cluster_domain}"
+    return intern(f"{name}.{namespace}.svc.{mesh.cluster_domain}")
 
 
 def http_name(port: int, host: str) -> str:
     """The chain, cluster and route table of an HTTP port that the waypoint serves."""
-    return f"inbound-vip|{port}|http|{host}"
+    return intern(f"inbound-vip|{port}|http|{host}")
 
 
 def tcp_name(port: int, host: str) -> str:
     """The chain and cluster of a TCP port that the waypoint serves."""
-    return f"inbound-vip|{port}|tcp|{host}"
+    return intern(f"inbound-vip|{port}|tcp|{host}")
 
 
 def outbound_name(port: int, host: str) -> str:
     """The cluster of a service port that another waypoint, or none, serves."""
-    return f"outbound|{port}||{host}"
+    return intern(f"outbound|{port}||{host}")
 
 
 def entry_name(port: int, namespace: str, entry: str, host: str) -> str:

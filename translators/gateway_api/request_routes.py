@@ -20,7 +20,7 @@ from translators.ir.origin import Origin
 from translators.ir.route import DirectResponse, Forward, Route, RouteMatch, WeightedBackend
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.grpcroute import GRPCRoute
-from translators.resources.httproute import HTTPRoute
+from translators.resources.httproute import HttpBackend, HTTPRoute
 from translators.resources.metadata import ObjectKey
 from translators.world import Reader
 
@@ -61,12 +61,20 @@ def route_part(reader: Reader, mesh: Mesh, place: RoutePlace) -> RoutePart:
     route = reader.find(place.route)
     if not isinstance(route, HTTPRoute | GRPCRoute):
         return RoutePart()
-    scope, referrer = Scope(reader, mesh, place.waypoint), referrer_of(route)
+    scope = Scope(reader, mesh, place.waypoint)
     return RoutePart(
         tuple(ranked_routes(scope, route, place.port, place.peers)),
-        tuple(one for rule in route.rules for one in outbound(scope, referrer, http_terms(rule))),
+        tuple(_upstreams(scope, route)),
         (Origin(route.kind, route.meta.namespace, route.meta.name),),
     )
+
+
+def _upstreams(scope: Scope, route: RequestRoute) -> Iterator[Upstream]:
+    referrer, known = referrer_of(route), set[tuple[HttpBackend, ...]]()
+    for rule in route.rules:
+        if rule.filters or rule.backends not in known:
+            known.add(rule.backends)
+            yield from outbound(scope, referrer, http_terms(rule))
 
 
 def port_requests(

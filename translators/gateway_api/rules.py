@@ -1,7 +1,8 @@
 """One rule of an HTTPRoute or a GRPCRoute as routes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from sys import intern
 from typing import assert_never
 
 from translators.gateway_api.actions import (
@@ -49,7 +50,7 @@ from translators.ir.origin import Origin
 from translators.ir.route import DirectResponse, Forward, Route, RouteAction, RouteMatch
 from translators.ir.waypoint import Mesh
 from translators.resources.grpcroute import GRPCRoute, GrpcRule
-from translators.resources.httproute import HTTPRoute, HttpRule
+from translators.resources.httproute import HttpBackend, HTTPRoute, HttpRule
 from translators.world import Reader
 
 Rule = HttpRule | GrpcRule
@@ -64,6 +65,8 @@ class RouteContext:
     """A route where it is applied: for which port of a service, for whose peers.
 
     ``referrer`` is who refers to its backends, ``fails`` the answer where a rule can't be followed.
+    ``known`` are the actions of rules that only forward, by their backends: most rules of a route
+    have the same few.
     """
 
     scope: Scope
@@ -72,6 +75,7 @@ class RouteContext:
     peer_namespaces: tuple[str, ...]
     referrer: Referrer
     fails: DirectResponse
+    known: dict[tuple[HttpBackend, ...], RouteAction] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +186,7 @@ def _match_issues(rule: Rule) -> Iterator[Iterator[Issue]]:
 def _origin(context: RuleContext) -> Origin:
     route = context.of.route
     meta = route.meta
-    return Origin(route.kind, meta.namespace, meta.name, f"spec.rules[{context.index}]")
+    return Origin(route.kind, meta.namespace, meta.name, intern(f"spec.rules[{context.index}]"))
 
 
 def _failing(context: RuleContext, match: RouteMatch) -> Route:
@@ -190,6 +194,9 @@ def _failing(context: RuleContext, match: RouteMatch) -> Route:
 
 
 def _working(context: RuleContext, match: RouteMatch) -> Route:
+    if _only_forwards(context.rule):
+        action = _known_action(context, match)
+        return Route(context.name, match, action, origin=_origin(context))
     authorizer = authorizer_of(context.of.scope, context.of.referrer, context.rule)
     if isinstance(authorizer, Issue):
         return _failing(context, match)  # whoever can't be asked does not consent
@@ -204,6 +211,18 @@ def _working(context: RuleContext, match: RouteMatch) -> Route:
         external_auth=authorizer.asked if authorizer else None,
         origin=_origin(context),
     )
+
+
+def _only_forwards(rule: HttpRule) -> bool:
+    special = rule.filters or rule.timeout_request or rule.timeout_backend
+    return not (special or rule.retry or rule.session_persistence)
+
+
+def _known_action(context: RuleContext, match: RouteMatch) -> RouteAction:
+    known, backends = context.of.known, context.rule.backends
+    if backends not in known:
+        known[backends] = _forward(context, match)
+    return known[backends]
 
 
 def _action(context: RuleContext, match: RouteMatch) -> RouteAction:
