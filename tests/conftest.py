@@ -1,5 +1,6 @@
 """Fixtures that every folder of tests may use, and the logs of Envoys beside a failure."""
 
+import logging
 from collections.abc import Generator, Iterator
 
 import hypothesis
@@ -25,7 +26,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:
     """A command that a test runs in this process sets up logging for the process."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
     structlog.reset_defaults()
 
 

@@ -353,6 +353,13 @@ async def test_kubectl_waits_for_what_is_written(
         await client.close()
 
 
+ISTIOS = {
+    *("pilot_xds", "pilot_xds_pushes", "pilot_total_xds_rejects", "pilot_xds_write_timeout"),
+    *("pilot_services", "pilot_inbound_updates", "citadel_server_success_cert_issuance_count"),
+}
+"""As Istio's dashboards ask for them, to the letter."""
+
+
 async def test_metrics_and_health_tell_how_it_is(api: KubeApi, one: Replica) -> None:
     code, page = await one.page("/metrics")
     assert code == 200
@@ -363,6 +370,9 @@ async def test_metrics_and_health_tell_how_it_is(api: KubeApi, one: Replica) -> 
     assert figures['waypost_objects{kind="HTTPRoute"}'] == "1.0"
     assert float(figures['waypost_watch_age_seconds{kind="services"}']) < 5
     assert float(figures["citadel_server_root_cert_expiry_timestamp"]) > 1.8e9
+    assert float(figures["citadel_server_root_cert_expiry_seconds"]) > 86400
+    assert float(figures['pilot_inbound_updates{type="svc"}']) >= 1
+    assert {name.partition("{")[0] for name in figures} >= ISTIOS
     assert not any("readers" in name or 'waypoint"' in name for name in figures)
     code, page = await one.page("/healthz?verbose")
     assert code == 200

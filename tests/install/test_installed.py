@@ -5,6 +5,7 @@ arguments and environment are run as a process, on other ports, as the service a
 """
 
 import asyncio
+import json
 import os
 import signal
 import ssl
@@ -126,7 +127,10 @@ async def test_the_commands_of_the_readme(tmp_path: Path) -> None:
             assert "Status check results are √" in report, report
             assert await handshake(xds, tmp_path / "mounted" / "root-cert.pem")
             assert api.store.get(CLASS, ("", "istio-waypoint")) is not None
-        assert "cannot" not in (tmp_path / "log").read_text()
+        log = (tmp_path / "log").read_text()
+        assert "cannot" not in log
+        events = [json.loads(line)["event"] for line in log.splitlines()]
+        assert "serving" in events
 
 
 async def handshake(address: str, roots: Path) -> bool:

@@ -4,12 +4,20 @@ Nothing is counted here: all figures are read at the moment of a scrape from tho
 No label holds the name of an object, so the number of series doesn't depend on the cluster.
 """
 
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    UnknownMetricFamily,
+)
 from prometheus_client.registry import Collector
 
 from translators.wire import TypeUrl
@@ -44,7 +52,10 @@ class Readings:
     ``objects`` are counts by kind; ``ages`` are seconds since each kind was last known to be up
     to date, None for never; ``problems`` is how many there are; ``loop_lag`` is how late, in
     seconds, the event loop last came to a timer; ``root_expiry`` is a Unix time; ``reviews`` are
-    questions about tokens by answer; ``reporting`` is None where no status is written.
+    questions about tokens by answer; ``reporting`` is None where no status is written. ``updates``
+    are changes by Istio's type of them; ``published`` are bounds in seconds, and how many
+    publications took at most so long after the change; ``publishing`` is the sum of those times;
+    ``issued`` is how many certificates were issued.
     """
 
     store: SnapshotStore
@@ -56,6 +67,10 @@ class Readings:
     root_expiry: Callable[[], float]
     reviews: Callable[[], Mapping[str, int]]
     reporting: Callable[[], Reporting | None]
+    updates: Callable[[], Mapping[str, int]]
+    published: Callable[[], Sequence[tuple[str, float]]]
+    publishing: Callable[[], float]
+    issued: Callable[[], int]
 
 
 class Metrics(Collector):
@@ -72,6 +87,9 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All figures as of now."""
+        info = GaugeMetricFamily("waypost_info", "The version that runs.", labels=["version"])
+        info.add_metric([version("waypost")], 1)
+        yield info
         yield from self._streams()
         yield from self._callers()
         yield from self._content()
@@ -81,31 +99,30 @@ class Metrics(Collector):
     def _streams(self) -> Iterator[Metric]:
         counters = self._readings.counters
         yield _gauge("pilot_xds", "Proxies that are connected.", counters.streams_open)
-        pushes, rejects = (
-            CounterMetricFamily("pilot_xds_pushes", "Responses sent.", labels=["type"]),
-            CounterMetricFamily(
-                "pilot_total_xds_rejects", "Responses that proxies refused.", labels=["type"]
-            ),
+        yield _by_type("pilot_xds_pushes", "Responses sent.", counters.responses)
+        yield _by_type(
+            "pilot_total_xds_rejects", "Responses that proxies refused.", counters.rejections
         )
         sent = CounterMetricFamily(
             "waypost_sent_bytes", "Bytes of resources sent.", labels=["type"]
         )
-        for family, counts in (
-            (pushes, counters.responses),
-            (rejects, counters.rejections),
-            (sent, counters.resource_bytes),
-        ):
-            for type_url, name in _SHORT.items():
-                family.add_metric([name], counts[type_url])
-            yield family
+        for type_url, name in _SHORT.items():
+            sent.add_metric([name], counters.resource_bytes[type_url])
+        yield sent
         yield _counter("waypost_streams", "Streams that were opened.", counters.streams_opened)
         yield _counter(
             "waypost_refused_streams", "Streams that were not let in.", counters.streams_refused
         )
-        yield _counter(
-            "waypost_dropped_slow_clients",
+        yield _istios(
+            "pilot_xds_write_timeout",
             "Streams that were ended because the proxy did not read.",
             counters.slow_clients_dropped,
+        )
+        yield HistogramMetricFamily(
+            "waypost_publish_seconds",
+            "Time from a change until what it means for a waypoint was given to its streams.",
+            buckets=self._readings.published(),
+            sum_value=self._readings.publishing(),
         )
 
     def _callers(self) -> Iterator[Metric]:
@@ -159,6 +176,12 @@ class Metrics(Collector):
         readings = self._readings
         objects = readings.objects()
         yield _gauge("pilot_services", "Services that are known.", objects.get("Service", 0))
+        updates = UnknownMetricFamily(
+            "pilot_inbound_updates", "Changes of objects that were read.", labels=["type"]
+        )
+        for name, number in sorted(readings.updates().items()):
+            updates.add_metric([name], number)
+        yield updates
         known = GaugeMetricFamily("waypost_objects", "Objects that are known.", labels=["kind"])
         for kind, number in sorted(objects.items()):
             known.add_metric([kind], number)
@@ -183,6 +206,16 @@ class Metrics(Collector):
             "When the first of the CA's roots expires, as a Unix time.",
             readings.root_expiry(),
         )
+        yield _gauge(
+            "citadel_server_root_cert_expiry_seconds",
+            "Time until the first of the CA's roots expires.",
+            readings.root_expiry() - time.time(),
+        )
+        yield _istios(
+            "citadel_server_success_cert_issuance_count",
+            "Certificates issued.",
+            readings.issued(),
+        )
 
     def _status(self) -> Iterator[Metric]:
         reporting = self._readings.reporting()
@@ -196,6 +229,18 @@ class Metrics(Collector):
         yield _gauge(
             "waypost_status_waiting", "Objects that wait for their status.", reporting.waiting
         )
+
+
+def _by_type(name: str, help_text: str, counts: Mapping[str, float]) -> Metric:
+    family = UnknownMetricFamily(name, help_text, labels=["type"])
+    for type_url, short in _SHORT.items():
+        family.add_metric([short], counts[type_url])
+    return family
+
+
+def _istios(name: str, help_text: str, value: float) -> Metric:
+    """A counter under Istio's name, which has no ``_total`` as the library's counters have."""
+    return UnknownMetricFamily(name, help_text, value=value)
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:

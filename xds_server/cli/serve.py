@@ -206,5 +206,8 @@ def _own_namespace(otherwise: str) -> str:
 
 
 def _announce(addresses: "Addresses") -> None:
-    secure = f" and, with TLS, {addresses.secure}" if addresses.secure else ""
-    click.echo(f"xDS on {addresses.xds}{secure}, admin on http://{addresses.admin}", err=True)
+    import structlog
+
+    listening = {"xds": addresses.xds, "xds_tls": addresses.secure, "admin": addresses.admin}
+    log = structlog.get_logger(__name__)
+    log.info("serving", **{name: address for name, address in listening.items() if address})

@@ -61,6 +61,7 @@ class RotatingSvids:
         self._on_change = on_change
         self._ttl = ttl
         self._held: dict[SpiffeId, _Held] = {}
+        self.issued = 0
         self._changed = asyncio.Event()
 
     def get(self, identity: SpiffeId) -> Svid:
@@ -118,6 +119,7 @@ class RotatingSvids:
         svid = self._authority.issue(identity, now, self._ttl)
         held = _Held(svid, renewal_time(identity, now, svid.not_after))
         self._held[identity] = held
+        self.issued += 1
         self._changed.set()
         _log.info(
             "svid issued",

@@ -17,6 +17,7 @@ from translators.placement import placed
 from translators.wire import Resource, ResourceKey, Snapshot
 from translators.world import Change
 from translators.xds import resource
+from xds_server.serving.durations import Durations
 from xds_server.snapshots import Observer, ProxyKey, SnapshotStore
 
 Secrets = Callable[[WaypointName, str], tuple[Certificate, TrustBundle]]
@@ -63,15 +64,16 @@ class Publisher(Observer):
         self._secrets = secrets
         self._settled = settled
         self._published: dict[ProxyKey, _Published] = {}
-        self._new: dict[ProxyKey, None] = {}
-        self._stale: dict[ProxyKey, None] = {}
+        self._new: dict[ProxyKey, float] = {}  # since when
+        self._stale: dict[ProxyKey, float] = {}
+        self.durations = Durations()
         self._wake = asyncio.Event()
         self._until = 0.0
         store.observe(self)
 
     def attached(self, key: ProxyKey) -> None:
         """An Envoy asks for a configuration that is not published yet."""
-        self._new[key] = None
+        self._new[key] = time.perf_counter()
         self._wake.set()
 
     def detached(self, key: ProxyKey) -> None:
@@ -86,10 +88,11 @@ class Publisher(Observer):
 
     def refresh(self, waypoints: Iterable[WaypointName]) -> None:
         """Something that these waypoints are made from has changed."""
+        now = time.perf_counter()
         for waypoint in waypoints:
             for key in self._store.proxies(waypoint):
                 if key not in self._new:
-                    self._stale[key] = None
+                    self._stale.setdefault(key, now)
         if self._stale:
             self._wake.set()
 
@@ -116,10 +119,9 @@ class Publisher(Observer):
         await self._prepare(key.waypoint)
         if self._compiler.serves(key.waypoint):
             self._store.regard(key.waypoint, self._compiler.edition(key.waypoint).nearness)
-        asked_for = key in self._new or key in self._stale
-        self._new.pop(key, None)
-        self._stale.pop(key, None)
-        if not asked_for or not self._compiler.serves(key.waypoint):
+        news, change = self._new.pop(key, None), self._stale.pop(key, None)
+        since = change if news is None else news
+        if since is None or not self._compiler.serves(key.waypoint):
             return
         before = self._published.get(key)
         after = self._compose(key, before)
@@ -127,6 +129,7 @@ class Publisher(Observer):
         if changed is None or changed:
             self._published[key] = after
             self._store.publish(key, after.snapshot, changed)
+            self.durations.note(time.perf_counter() - since)
 
     async def _prepare(self, waypoint: WaypointName) -> None:
         """Do the costly part in slices; what the world changes meanwhile is done again."""

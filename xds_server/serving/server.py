@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -107,6 +108,7 @@ class Server(Observer):
             self._compiler, self._store, self._secrets, self._collector.spare
         )
         self._lag = LoopLag()
+        self._updates: Counter[str] = Counter()
         self._reported: frozenset[SourceProblem] = frozenset()
         self._store.observe(self)
 
@@ -191,6 +193,7 @@ class Server(Observer):
 
     def _changed(self, changes: Sequence[Change]) -> None:
         said = self._compiler.revision
+        self._updates.update(_update_type(change.key.kind) for change in changes)
         self._publisher.apply(changes)
         if not _IDENTIFYING.isdisjoint(change.key.kind for change in changes):
             # At once: an Envoy that lost its account gets nothing that is for the new one.
@@ -292,6 +295,10 @@ class Server(Observer):
             lambda: min(root.not_valid_after_utc for root in self._authority.roots).timestamp(),
             self._reviews,
             self._reporting,
+            lambda: self._updates,
+            self._publisher.durations.buckets,
+            lambda: self._publisher.durations.total,
+            lambda: self._svids.issued,
         )
 
     def _reviews(self) -> Mapping[str, int]:
@@ -337,6 +344,11 @@ async def serve(
         if unusable is None:
             raise
         raise unusable.exceptions[0] from None
+
+
+def _update_type(kind: str) -> str:
+    """What Istio's metric of updates calls a change of an object of this kind."""
+    return {"EndpointSlice": "eds", "Pod": "eds", "Service": "svc"}.get(kind, "config")
 
 
 def _now() -> datetime:
