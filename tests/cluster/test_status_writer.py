@@ -373,7 +373,7 @@ async def test_metrics_and_health_tell_how_it_is(api: KubeApi, one: Replica) -> 
     assert float(figures["citadel_server_root_cert_expiry_seconds"]) > 86400
     assert float(figures['pilot_inbound_updates{type="svc"}']) >= 1
     assert {name.partition("{")[0] for name in figures} >= ISTIOS
-    assert not any("readers" in name or 'waypoint"' in name for name in figures)
+    assert not any("readers" in name or '"waypoint"' in name for name in figures)
     code, page = await one.page("/healthz?verbose")
     assert code == 200
     assert "services" in page
