@@ -4,7 +4,7 @@ import asyncio
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
@@ -153,6 +153,18 @@ async def test_a_caller_without_a_good_token_is_nobody(
             assert (await refusal(client))[0] is UNKNOWN
 
         assert server.plane.service.counters.denied == {reason: 1}
+
+
+async def test_nothing_is_read_of_a_caller_that_shows_nothing(
+    authority: Authority, tmp_path: Path
+) -> None:
+    async with (
+        with_tokens(authority, tmp_path) as (server, _),
+        server.client("delta", token="x") as client,
+    ):
+        with suppress(grpc.aio.AioRpcError):
+            await client.send(b"\xff" * 100_000)
+        assert (await client.status())[0] is UNKNOWN
 
 
 async def test_plaintext_does_not_reach_the_secure_port(

@@ -87,12 +87,14 @@ class AdsService:
         """
         with ExitStack() as places:
             try:
-                await _end(context, await self._converse(context, variant, places))
-            except Closing as closing:
-                await _end(context, closing)
+                closing = await self._converse(context, variant, places)
+            except Closing as refusal:
+                closing = refusal
             except Exception:
                 log.exception("xds_stream_failed", peer=context.peer())
-                await _end(context, Closing(grpc.StatusCode.INTERNAL, "internal error"))
+                closing = Closing(grpc.StatusCode.INTERNAL, "internal error")
+            # Not above: it ends with an exception, which is gRPC's own business.
+            await _end(context, closing)
 
     async def _converse(
         self, context: Context, variant: Variant[Request], places: ExitStack

@@ -68,14 +68,16 @@ class Deployment:
     drain_s: int | None
 
     def is_wanted(self, *, writes: bool, is_reachable: bool) -> bool:
-        """Whether to deploy, given whether we write to a cluster, and serve xDS beyond this host.
+        """Whether to deploy, given whether we write to a cluster, and serve xDS for tokens there.
 
         Raises UsageError if it is asked for and can't be.
         """
         if self.deploys and not writes:
             raise click.UsageError("--deploy needs --kubernetes and --status")
         if self.deploys and not (is_reachable or self.xds):
-            raise click.UsageError("--deploy needs --xds-tls, or --waypoint-xds of another server")
+            raise click.UsageError(
+                "--deploy needs --xds-tls for tokens, or --waypoint-xds of another server"
+            )
         return writes and (is_reachable if self.deploys is None else self.deploys)
 
     def revision_in(self, mesh: "Mesh") -> str:

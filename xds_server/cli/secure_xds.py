@@ -29,6 +29,11 @@ class SecureXdsOptions:
     clients: str | None
     audience: str
 
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether Envoys on a cluster that show tokens are served."""
+        return bool(self.address) and self.clients != "certificate"
+
     def listener(self, login: "Login | None", namespace: str, mesh: "Mesh") -> "SecureXds | None":
         """The listener, None if none was asked for.
 

@@ -118,7 +118,7 @@ def serve(
     if kubernetes == (manifests is not None):
         raise click.UsageError("give either --manifests DIR or --kubernetes")
     deploys = deployment.is_wanted(
-        writes=kubernetes and writes_status, is_reachable=bool(secure_xds.address)
+        writes=kubernetes and writes_status, is_reachable=secure_xds.takes_tokens
     )
     if kubernetes:
         mesh = replace(mesh, revision=deployment.revision_in(mesh))

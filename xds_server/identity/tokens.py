@@ -1,7 +1,7 @@
 """Callers that are known by a service-account token.
 
 A token is proof only of what the API server says of it. What it said is remembered for a while by
-a keyed hash of the token: neither memory nor logs keep tokens.
+a keyed hash of the token; only the stream that a token came with still has it.
 """
 
 import asyncio
