@@ -245,6 +245,8 @@ async def test_an_object_that_is_not_ours_is_never_touched(cluster: Cluster, one
     assert cluster.conditions()["waypost.dev/Deployed"] == ("False", "NotManaged")
     assert cluster.find(CORE, "services") == before
     assert "deployments" in cluster.owned()  # the rest is there
+    assert "waypost_undeployed_waypoints 1.0" in (await one.page("/metrics"))[1]
+    assert "is left alone" in (await one.page("/problems"))[1]
     cluster.api.remove(theirs)
     await eventually(lambda: "services" in cluster.owned())
     await eventually(lambda: "waypost.dev/Deployed" not in cluster.conditions())

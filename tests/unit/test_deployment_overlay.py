@@ -1,14 +1,20 @@
 """Overlays: what users want to have otherwise, and what they may not."""
 
+import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from translators.deployment import DeploymentSettings, InvalidParameters, deployed, overlays
 from translators.deployment.overlay import merge
+from translators.deployment.parameters import KEYS
 from translators.ir.waypoint import Mesh
 from translators.resources.gateway import Gateway, GatewayListener
 from translators.resources.metadata import Metadata
+from xds_server.deployment.live import obstacle, says, stamped
 
 GATEWAY = Gateway(
     Metadata("waypoint", "shop", uid="1"),
@@ -95,6 +101,11 @@ def test_changes_neither_of_the_two():
         ("deployment", "spec: {template: {metadata: {labels: null}}}", "spec.template.metadata"),
         ("service", "spec: {selector: {app: mine}}", "spec.selector"),
         ("service", "kind: Pod", "kind"),
+        ("service", "metadata: {annotations: [a]}", "metadata.annotations"),
+        ("service", "metadata: {annotations: {a: 1}}", "metadata.annotations"),
+        ("service", "metadata: {labels: x}", "metadata.labels"),
+        ("service", "metadata: null", "metadata"),
+        ("deployment", "spec: []", "spec"),
         ("horizontalPodAutoscaler", "spec: {scaleTargetRef: {name: other}}", "scaleTargetRef"),
     ],
 )
@@ -103,6 +114,31 @@ def test_refuses_what_would_do_something_else(key: str, text: str, reason: str):
         made(**{key: text})
     assert reason in str(caught.value)
     assert key in str(caught.value) or "$" in text or "containers" in text
+
+
+_NAMES = st.sampled_from(
+    [
+        *("metadata", "spec", "labels", "annotations", "template", "containers", "ports", "env"),
+        *("name", "selector", "matchLabels", "$patch", "ownerReferences", "uid", "volumes", "x"),
+    ]
+)
+_SCALARS = st.none() | st.booleans() | st.integers() | st.sampled_from(["", "delete", "replace"])
+_PATCHES = st.dictionaries(
+    _NAMES,
+    st.recursive(
+        _SCALARS, lambda inner: st.lists(inner) | st.dictionaries(_NAMES, inner), max_leaves=20
+    ),
+)
+
+
+@given(key=st.sampled_from(sorted(KEYS)), patch=_PATCHES)
+def test_whatever_is_asked_for_is_merged_or_refused(key: str, patch: dict[str, Any]):
+    with suppress(InvalidParameters):
+        found = made(**{key: json.dumps(patch)})
+        for each in found.values():
+            again = stamped(each)
+            assert says(again, again)
+            assert obstacle(again, again) == ""
 
 
 def test_optional_objects_are_there_if_asked_for():

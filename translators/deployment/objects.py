@@ -237,7 +237,14 @@ def _overlaid(kind: KindOf, plain: Manifest, patches: Iterable[Manifest]) -> Man
         made = merge(made, patch)
     for path in _changed(plain, made):
         raise InvalidParameters(f"{kind.overlay} must not change {path}")
+    for name in ("labels", "annotations"):
+        if not _is_table(made["metadata"].get(name, {})):
+            raise InvalidParameters(f"{kind.overlay}: metadata.{name} must be a table of texts")
     return made
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
 
 
 _FIXED = (
@@ -259,7 +266,7 @@ def _changed(plain: Manifest, made: Manifest) -> Iterator[str]:
     for place in (("metadata", "labels"), ("spec", "template", "metadata", "labels")):
         before, after = _at(plain, place), _at(made, place)
         for key in (MANAGED, GATEWAY_NAME, _CLASS_NAME):
-            if before is not None and (after or {}).get(key) != before.get(key):
+            if before is not None and _at(after, (key,)) != before[key]:
                 yield f"{'.'.join(place)}[{key}]"
 
 

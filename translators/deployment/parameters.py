@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 _MAX_OVERLAY = 256 * 1024  # characters
-_KEYS = frozenset(
+KEYS = frozenset(
     {
         "deployment",
         "horizontalPodAutoscaler",
@@ -16,6 +16,7 @@ _KEYS = frozenset(
         "serviceAccount",
     }
 )
+"""What a ConfigMap may hold."""
 
 
 class InvalidParameters(Exception):
@@ -45,8 +46,8 @@ def overlays(config_maps: Iterable[Mapping[str, Any]]) -> Overlays:
     for config_map in config_maps:
         name = config_map["metadata"]["name"]
         for key, text in sorted((config_map.get("data") or {}).items()):
-            if key not in _KEYS:
-                known = ", ".join(sorted(_KEYS))
+            if key not in KEYS:
+                known = ", ".join(sorted(KEYS))
                 raise InvalidParameters(
                     f"ConfigMap {name!r} has the key {key!r}, which is none of {known}"
                 )

@@ -37,12 +37,18 @@ _SHORT = {
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """The status writer's figures. ``refusals`` are writes that failed, and are tried again."""
+    """What is written to the cluster. ``refusals`` are writes that failed, and are tried again.
+
+    ``deployed`` are objects of waypoints that were written, ``undeployed`` waypoints that could
+    not be deployed as they should be.
+    """
 
     leads: bool
     writes: int
     refusals: int
     waiting: int
+    deployed: int = 0
+    undeployed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +234,14 @@ class Metrics(Collector):
         )
         yield _gauge(
             "waypost_status_waiting", "Objects that wait for their status.", reporting.waiting
+        )
+        yield _counter(
+            "waypost_deployment_writes", "Writes of objects of waypoints.", reporting.deployed
+        )
+        yield _gauge(
+            "waypost_undeployed_waypoints",
+            "Waypoints that are not deployed as they should be.",
+            reporting.undeployed,
         )
 
 

@@ -308,8 +308,11 @@ class Server(Observer):
     def _reporting(self) -> Reporting | None:
         if self._status is None:
             return None
-        status = self._status
-        return Reporting(status.leader.leads, status.writes, status.refusals, status.waiting)
+        status, deployer = self._status, self._deployer
+        return Reporting(
+            *(status.leader.leads, status.writes, status.refusals, status.waiting),
+            *((deployer.writes, len(deployer.conditions())) if deployer else ()),
+        )
 
 
 async def serve(
