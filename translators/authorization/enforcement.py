@@ -10,12 +10,12 @@ from translators.authorization.protection import protection
 from translators.authorization.request import Call, Refusal, find_ambiguity
 from translators.gateway_api.binding import Bound, NotBound, waypoint_of
 from translators.gateway_api.endpoints import speaks_hbone
-from translators.gateway_api.names import host_of, virtual_ips
-from translators.gateway_api.protocol import PortProtocol, protocol_of
+from translators.gateway_api.protocol import PortProtocol
+from translators.gateway_api.served import Host, Served, hosts_of, protocol_at
 from translators.ir.authorization import Authorization
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.authorizationpolicy import AuthorizationPolicy
-from translators.resources.core import Pod, Service
+from translators.resources.core import Pod
 from translators.world import Reader
 
 UNGUARDED = Guard()
@@ -60,15 +60,18 @@ class Verdict:
 
 
 def find_enforcement(
-    reader: Reader, mesh: Mesh, service: Service, number: int
+    reader: Reader, mesh: Mesh, service: Served, number: int, name: str = ""
 ) -> Enforcement | None:
-    """What is enforced on a port of a service; None if there is no such TCP port."""
+    """What is enforced on a port of a service; None if there is no such TCP port.
+
+    ``name`` is that of one of a ServiceEntry's hosts, or below one that is a wildcard.
+    """
     ports = (port for port in service.ports if port.port == number)
-    protocol = next((found for port in ports if (found := protocol_of(port))), None)
+    protocol = next((found for port in ports if (found := protocol_at(service, port))), None)
     if protocol is None:
         return None
-    host = host_of(mesh, service.meta.namespace, service.meta.name)
-    plain = Enforcement(host, number, protocol, virtual_ips(service))
+    host = _host(reader, mesh, service, name)
+    plain = Enforcement(name or host.name, number, protocol, host.addresses)
     remarks = tuple(_remarks(reader, mesh, service))
     match waypoint_of(reader, service):
         case Bound(waypoint) if plain.addresses:
@@ -86,6 +89,14 @@ def find_enforcement(
         case None:
             why = "the service asks for no waypoint (label istio.io/use-waypoint)"
     return replace(plain, remarks=(why, *remarks))
+
+
+def _host(reader: Reader, mesh: Mesh, service: Served, name: str) -> Host:
+    """The host of that name, else the first one."""
+    hosts = hosts_of(reader, mesh, service)
+    exact = [host for host in hosts if host.name == name]
+    below = [host for host in hosts if name.endswith(host.name.removeprefix("*"))]
+    return next(iter((*exact, *below, *hosts)), Host(name, ()))
 
 
 def judge(found: Enforcement, call: Call) -> Verdict:
@@ -138,7 +149,7 @@ def _is_enforced(authorization: Authorization) -> bool:
     return bool(rules.custom or rules.deny) or rules.allow is not None
 
 
-def _remarks(reader: Reader, mesh: Mesh, service: Service) -> Iterator[str]:
+def _remarks(reader: Reader, mesh: Mesh, service: Served) -> Iterator[str]:
     homes = dict.fromkeys((mesh.root_namespace, service.meta.namespace))
     for home in homes:
         for policy in reader.select(WITHOUT_TARGETS, home):

@@ -39,6 +39,28 @@ def find_host(
     return found[0] if found else None
 
 
+def find_entry(reader: Reader, host: str, port: int) -> ServiceEntry | None:
+    """The ServiceEntry that a host name is served by, whoever may see it.
+
+    One of that very host comes first, else of the longest wildcard that it is below; of several one
+    with such a port and with a waypoint, and of these the oldest.
+    """
+    _, *parents = host.split(".")
+    names = (host, *(".".join(("*", *parents[index:])) for index in range(len(parents))))
+    for name in names:
+        found = reader.select(ENTRIES_BY_HOST, name)
+        if found:
+            return min(
+                found,
+                key=lambda entry: (
+                    find_port(entry, port) is None,
+                    not isinstance(waypoint_of(reader, entry), Bound),
+                    seniority(entry.meta),
+                ),
+            )
+    return None
+
+
 def find_service(reader: Reader, mesh: Mesh, host: str, namespace: str = "") -> Service | None:
     """The service of that host name, which may be short but must say the namespace.
 

@@ -91,19 +91,29 @@ def matrix(mesh: "Mesh", manifests: Path, to: str) -> None:
 def _find(compiled: "Manifests", mesh: "Mesh", to: str) -> "Enforcement":
     """The service port of that name. Raises UsageError or ClickException."""
     from translators.authorization.enforcement import find_enforcement
-    from translators.resources.core import Service
+    from translators.gateway_api.lookup import find_entry, find_service
 
-    target, _, port = to.rpartition(":")
-    name, _, namespace = target.removesuffix(f".svc.{mesh.cluster_domain}").partition(".")
-    if not (name and namespace and port.isascii() and port.isdigit()) or "." in namespace:
+    host, _, port = to.rpartition(":")
+    if not (host.count(".") and port.isascii() and port.isdigit()):
         raise click.UsageError(f"--to {to!r} is not of the form service.namespace:port")
-    reader = compiled.reader()
-    service = reader.get(Service, namespace, name)
-    found = None if service is None else find_enforcement(reader, mesh, service, int(port))
+    reader, number = compiled.reader(), int(port)
+    service = find_service(reader, mesh, host)
+    entry = find_entry(reader, host, number) if service is None else None
+    served, name = service or entry, "" if service else host
+    if served is None:
+        raise click.ClickException(_missing(host, mesh))
+    found = find_enforcement(reader, mesh, served, number, name)
     if found is None:
-        what = f"Service {namespace}/{name}" + (" has no such TCP port" if service else "")
-        raise click.ClickException(f"{what}: {port}" if service else f"there is no {what}")
+        what = f"{served.kind} {served.meta.namespace}/{served.meta.name}"
+        raise click.ClickException(f"{what} has no such TCP port: {port}")
     return found
+
+
+def _missing(host: str, mesh: "Mesh") -> str:
+    name, _, namespace = host.removesuffix(f".svc.{mesh.cluster_domain}").partition(".")
+    if "." in namespace:
+        return f"there is no ServiceEntry with the host {host}"
+    return f"there is no Service {namespace}/{name}"
 
 
 def _read_call(

@@ -31,6 +31,7 @@ CLAIMS_HEADER = "x-waypost-claims"
 """The header with the claims that a trial takes for verified."""
 
 _ANSWERS = "waypost.answers"
+_OF_DESTINATIONS = ("transportSocket", "clusterType", "lbPolicy", "originalDstLbConfig")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +113,9 @@ def _message(resource: Resource) -> tuple[str, Message]:
 
 def _answered(cluster: Json, answers: Address) -> Json:
     """A cluster of a service, leading to the answers; any other cluster as it is."""
-    if "loadAssignment" not in cluster or cluster["name"].startswith(("main_", "connect_")):
+    if "|" not in cluster["name"]:
         return cluster
-    plain = {key: value for key, value in cluster.items() if key != "transportSocket"}
+    plain = {key: value for key, value in cluster.items() if key not in _OF_DESTINATIONS}
     return {**plain, "type": "STATIC", "loadAssignment": _endpoint(cluster["name"], answers)}
 
 
