@@ -17,7 +17,7 @@ from tests.support.consent import (
 from tests.support.hbone import ConnectRefusedError
 from tests.support.http1 import http1_request
 from tests.support.loopback import LoopbackNet
-from tests.support.manifests import HTTP, Manifest, allows, policy
+from tests.support.manifests import HTTP, Manifest, allows, policy, service_entry
 from tests.support.mesh import Mesh
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -68,6 +68,23 @@ async def test_grpc_decides_and_knows_the_client(mesh: Mesh, providers: Provider
     assert f"URI={mesh.friend.uri}" in question.headers["x-forwarded-client-cert"]
     refused = await mesh.get(web.http, "/asked/2", [("x-refuse", "grpc")])
     assert (refused.status, refused.body) == (402, b"no consent")
+
+
+async def test_a_provider_may_be_outside_the_cluster(
+    mesh: Mesh, providers: Providers, net: LoopbackNet
+) -> None:
+    web = mesh.offer("custom-outside")
+    port = {"number": GRPC_PORT, "name": "grpc", "protocol": "GRPC"}
+    where = [{"address": net.ip(130)}]
+    host = "consent.example.com"
+    entry = service_entry("consent", "demo", host, resolution="STATIC", ports=[port])
+    entry = {**entry, "spec": {**entry["spec"], "endpoints": where}}
+    asked = custom("custom-outside", "outside")
+    await mesh.put("custom-outside", web.manifest, asked)
+    assert (await mesh.get(web.http)).status == 403
+    await mesh.put("custom-outside", web.manifest, asked, entry)
+    assert (await mesh.get(web.http)).received("x-consent") == ["grpc"]
+    assert (await mesh.get(web.http, "/", [("x-refuse", "grpc")])).status == 402
 
 
 async def test_only_what_the_rules_match_is_asked_about(mesh: Mesh, providers: Providers) -> None:

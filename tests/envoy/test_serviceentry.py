@@ -1,6 +1,7 @@
 """ServiceEntries and WorkloadEntries as destinations, through a real waypoint."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from tests.support.manifests import (
     WAYPOINT,
     Manifest,
     allows,
+    gateway,
+    namespace,
     pod,
     policy,
     route,
@@ -229,3 +232,29 @@ async def test_an_entry_of_another_namespace_needs_to_be_admitted(mesh: Mesh) ->
     at = Address("10.50.0.4", 80)
     with pytest.raises(ConnectRefusedError):
         await mesh.tunnel(at)
+    async with everybody_admitted(mesh):
+        assert (await mesh.get(at)).json()["pod"] == mesh.pods.plain.ip
+    with pytest.raises(ConnectRefusedError):
+        await mesh.tunnel(at)
+
+
+@asynccontextmanager
+async def everybody_admitted(mesh: Mesh) -> AsyncIterator[None]:
+    """The waypoint takes what is in other namespaces as well."""
+    rest = [namespace(DEMO), *mesh.pods.manifests(DEMO)]
+    own = gateway(DEMO)
+    (listener,) = own["spec"]["listeners"]
+    all_of_them = {**listener, "allowedRoutes": {"namespaces": {"from": "All"}}}
+    opened = {**own, "spec": {**own["spec"], "listeners": [all_of_them]}}
+    await put_base(mesh, opened, *rest)
+    try:
+        yield
+    finally:
+        await put_base(mesh, own, *rest)
+
+
+async def put_base(mesh: Mesh, *manifests: Manifest) -> None:
+    """Write what the mesh began with, and return when the waypoint obeys it."""
+    mesh.folder.put(DEMO, *manifests)
+    await mesh.plane.until_obeyed(manifests, by=mesh.name)
+    await mesh.put("unrelated", service_entry("unrelated", "nowhere", "unrelated.example.com"))

@@ -26,6 +26,12 @@ def pod(account: str, *, captured: bool = True) -> Manifest:
     }
 
 
+def entry_policy(name: str, rule: Manifest) -> Manifest:
+    made = policy(name, "all", "DENY", rule)
+    target = {"group": "networking.istio.io", "kind": "ServiceEntry", "name": "all"}
+    return {**made, "spec": {**made["spec"], "targetRefs": [target]}}
+
+
 MANIFESTS: list[Manifest] = [
     GATEWAY,
     service("web", ["10.96.0.1"], {"http": 80, "tcp": 90, "unnamed": 100}),
@@ -44,6 +50,21 @@ MANIFESTS: list[Manifest] = [
     ),
     policy("no-admin", "web", "DENY", {"to": [{"operation": {"paths": ["/admin*"]}}]}),
     policy("nothing", "web", "DENY"),
+    {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "ServiceEntry",
+        "metadata": {
+            "name": "all",
+            "namespace": "demo",
+            "labels": {"istio.io/use-waypoint": "waypoint"},
+        },
+        "spec": {
+            "hosts": ["*.example.com", "one.example.com"],
+            "resolution": "DYNAMIC_DNS",
+            "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}],
+        },
+    },
+    entry_policy("no-admin-outside", {"to": [{"operation": {"paths": ["/admin*"]}}]}),
 ]
 
 
@@ -177,3 +198,18 @@ def test_matrix(folder: Path) -> None:
         ["(anyone", "else)", "-", "-"],
     ]
     assert "ask for tokens" in result.output
+
+
+@pytest.mark.parametrize(
+    ("path", "code"), [("/", ALLOWED), ("/admin/1", NOT_ALLOWED)], ids=["allowed", "denied"]
+)
+def test_a_host_of_a_service_entry_is_asked_about_as_a_service_is(
+    folder: Path, path: str, code: int
+) -> None:
+    for host in ("deep.in.example.com", "one.example.com"):
+        result = run(folder, "--path", path, "--against-envoy", to=f"{host}:80")
+        assert result.exit_code == code, result.output
+        assert f"on {host}:80" in result.output
+        assert "no-admin-outside" in result.output
+    result = run(folder, to="elsewhere.example.org:80")
+    assert "there is no ServiceEntry with the host elsewhere.example.org" in result.output

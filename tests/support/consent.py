@@ -42,12 +42,15 @@ PROVIDERS = (
         headers_upstream_on_allow=("x-user",),
         headers_downstream_on_deny=("location",),
     ),
+    replace(_GRPC, name="outside", host="consent.example.com"),
     replace(_GRPC, name="reader", body=RequestBody(max_bytes=1000, partial=True)),
     _DEAD,
     replace(_DEAD, name="dead-open", fail_open=True),
     replace(_DEAD, name="lost", host="missing.demo.svc.cluster.local"),
 )
-"""``dead`` is a port where nobody listens, ``lost`` a service that does not exist."""
+"""``outside`` is the host of a ServiceEntry, ``dead`` a port where nobody listens, ``lost`` a
+service that does not exist.
+"""
 
 _PERMISSION_DENIED = 7
 

@@ -45,6 +45,7 @@ waypost:
   layeredAuthorization: true
   maxConnectionDuration: 1h
   publicRoots: /roots.pem
+  dnsServers: [10.96.0.10, "10.96.0.11:5353", "fd00::53", "[fd00::54]:54"]
   waypoints: {image: example.com/envoy, drainSeconds: 7}
 """
 MESH = Mesh(
@@ -80,6 +81,7 @@ MESH = Mesh(
     layered_authorization=True,
     max_connection_ms=3_600_000,
     public_roots="/roots.pem",
+    dns_servers=("10.96.0.10:53", "10.96.0.11:5353", "[fd00::53]:53", "[fd00::54]:54"),
     deployment=DeploymentFacts(image="example.com/envoy", drain_s=7),
 )
 
@@ -110,6 +112,9 @@ def test_a_file_or_a_config_map(tmp_path: Path):
         ({"trustDomain": 1}, "trustDomain"),
         ({"waypost": {"tokenBeforeCustom": True}}, "waypost.tokenBeforeCustom"),
         ({"waypost": {"maxConnectionDuration": "soon"}}, "waypost.maxConnectionDuration"),
+        ({"waypost": {"dnsServers": ["dns.example.com"]}}, "waypost.dnsServers"),
+        ({"waypost": {"dnsServers": ["10.0.0.1:0"]}}, "waypost.dnsServers"),
+        ({"waypost": {"dnsServers": [":53"]}}, "waypost.dnsServers"),
         ({"extensionProviders": [{"name": "a", "envoyExtAuthzGrpc": {"service": "a.b"}}]}, "port"),
         (
             {
