@@ -167,6 +167,24 @@ async def test_nothing_is_read_of_a_caller_that_shows_nothing(
         assert (await client.status())[0] is UNKNOWN
 
 
+async def test_who_guesses_on_and_on_is_not_even_listened_to(
+    authority: Authority, tmp_path: Path
+) -> None:
+    limits = AdsLimits(denials_burst=3, denials_per_second=2)
+    async with with_tokens(authority, tmp_path, limits) as (server, api):
+        codes = []
+        for number in range(6):
+            async with server.client("delta", token=f"guess-{number}") as client:
+                codes.append((await refusal(client))[0])
+        assert codes[:4] == [UNKNOWN] * 4
+        assert codes[5] is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert api.count("create", "tokenreviews") <= 5
+
+        await asyncio.sleep(1)
+        async with server.client("delta", token=grant(api, "t")) as client:
+            assert await loot(client, "*") == {"ware"}
+
+
 async def test_plaintext_does_not_reach_the_secure_port(
     authority: Authority, tmp_path: Path
 ) -> None:

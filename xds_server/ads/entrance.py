@@ -14,6 +14,7 @@ from translators.wire.discovery import MalformedRequest, Node, parse_node
 from xds_server.ads.closing import Closing
 from xds_server.ads.counters import AdsCounters
 from xds_server.ads.limits import AdsLimits
+from xds_server.ads.suspects import Suspects
 from xds_server.identity.peer import Authenticator, Caller, Denied, Peer, Proxy, Reason
 
 _log = structlog.get_logger(__name__)
@@ -50,13 +51,19 @@ class Entrance:
         self._limits = limits
         self._counters = counters
         self._guests: set[Guest] = set()
+        self._suspects = Suspects(limits)
+
+    def check(self, peer: Peer) -> None:
+        """Raise Closing if the peer's host has been denied too often."""
+        if peer.is_secure:
+            self._suspects.check(peer.host, asyncio.get_running_loop().time())
 
     async def identify(self, peer: Peer) -> Caller:
         """Who calls. Raises Closing."""
         try:
             return await self._authenticator.identify(peer)
         except Denied as denied:
-            raise self._refusal(denied) from None
+            raise self._refusal(denied, peer) from None
 
     def admit(self, peer: Peer, caller: Caller, node: bytes | None) -> Guest:
         """What the caller may be of what its encoded Node claims. Raises Closing."""
@@ -66,7 +73,7 @@ class Entrance:
         except MalformedRequest as error:
             raise Closing(StatusCode.INVALID_ARGUMENT, str(error)) from None
         except Denied as denied:
-            raise self._refusal(denied) from None
+            raise self._refusal(denied, peer) from None
 
     @contextmanager
     def watching(self, guest: Guest) -> Iterator[None]:
@@ -74,7 +81,7 @@ class Entrance:
         try:
             self._admit_again(guest, guest.caller)
         except Denied as denied:
-            raise self._refusal(denied) from None
+            raise self._refusal(denied, guest.peer) from None
         self._counters.admitted[guest.caller.proof] += 1
         self._guests.add(guest)
         watch = asyncio.create_task(self._watch(guest)) if guest.caller.account else None
@@ -124,8 +131,10 @@ class Entrance:
         # API servers accept a token for a little longer, and clocks differ.
         return min(pause, remaining if remaining > 0 else _AFTER_EXPIRY)
 
-    def _refusal(self, denied: Denied) -> Closing:
+    def _refusal(self, denied: Denied, peer: Peer) -> Closing:
         self._counters.denied[denied.reason] += 1
+        if denied.reason is not Reason.UNVERIFIED:
+            self._suspects.note(peer.host, asyncio.get_running_loop().time())
         code = _CODES.get(denied.reason, StatusCode.PERMISSION_DENIED)
         return Closing(code, str(denied))
 
@@ -137,7 +146,7 @@ class Entrance:
             waypoint=str(guest.proxy.waypoint),
             reason=str(denied),
         )
-        guest.stop(self._refusal(denied))
+        guest.stop(self._refusal(denied, guest.peer))
 
 
 def _has_expired(caller: Caller) -> bool:

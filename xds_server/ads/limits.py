@@ -11,7 +11,8 @@ class AdsLimits:
 
     A client over its request rate is read more slowly; one that stays over it for
     ``throttle_patience`` is closed. The same holds for refusals (NACKs). ``recheck`` is how long a
-    credential is believed before it is verified again, varied by a fifth.
+    credential is believed before it is verified again, varied by a fifth. ``denials`` are of one
+    host: Envoy by itself tries less often than that.
     """
 
     streams: int = 5_000
@@ -26,6 +27,8 @@ class AdsLimits:
     first_request_timeout: float = 10.0
     write_timeout: float = 20.0
     recheck: float = 300.0
+    denials_per_second: float = 0.2
+    denials_burst: int = 20
     logged_refusals_per_second: float = 1.0
     logged_refusals_burst: int = 20
     message_bytes: int = 4 * 1024 * 1024

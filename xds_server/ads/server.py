@@ -13,6 +13,7 @@ _MIN_PING_INTERVAL_MS = 5_000
 _CONNECTION_AGE_GRACE_MS = 5_000
 _STREAMS_PER_CONNECTION = 100
 _HANDSHAKE_TIMEOUT_MS = 10_000
+_IDLE_MS = 60_000  # that a connection may be open without a stream
 
 
 class AdsServer:
@@ -66,6 +67,7 @@ def _options(service: AdsService, max_connection_age: float | None) -> tuple[tup
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _MIN_PING_INTERVAL_MS),
         ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION),
+        ("grpc.max_connection_idle_ms", _IDLE_MS),
         ("grpc.max_receive_message_length", service.limits.message_bytes),
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_TIMEOUT_MS),
     )

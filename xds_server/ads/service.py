@@ -101,6 +101,7 @@ class AdsService:
     ) -> Closing:
         peer, came = _peer(context), asyncio.get_running_loop().time()
         try:
+            self.entrance.check(peer)
             places.enter_context(self._admission.enter(came))
             # Before anything that was sent is read.
             caller = await self.entrance.identify(peer)

@@ -40,6 +40,11 @@ class Peer:
     metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     @property
+    def host(self) -> str:
+        """The address without the port; a socket's path stays as it is."""
+        return self.address.rpartition(":")[0]
+
+    @property
     def is_secure(self) -> bool:
         """Whether the connection is TLS."""
         return tuple(self.auth_context.get("transport_security_type", ())) == (b"ssl",)
