@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -20,7 +20,10 @@ from translators.deployment import (
     roots,
 )
 from translators.ir.waypoint import Mesh
-from xds_server.deployment.live import obstacle, says, stamped
+from xds_server.deployment import Shelf, Workshop
+from xds_server.deployment.live import obstacle, says, settled, stamped
+from xds_server.status import Objects
+from xds_server.status.objects import Refused
 
 SETTINGS = DeploymentSettings("waypost.istio-system.svc:15012")
 PLAIN = {each["kind"]: each for each in deployed(Mesh(), SETTINGS, GATEWAY, NO_OVERLAYS)}
@@ -121,6 +124,41 @@ def test_a_difference_is_found(path: tuple[str, ...], value: object) -> None:
         at = at[name]
     at[path[-1]] = value
     assert not says(there, stamped(PLAIN["Service"]))
+
+
+class Rewriting:
+    """An API server that writes what it is given in its own way."""
+
+    writes = 0
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        raise Refused(404, "not found", 0)
+
+    async def apply(self, path: str, manifest: dict[str, Any], manager: str) -> dict[str, Any]:
+        self.writes += 1
+        stored: dict[str, Any] = json.loads(json.dumps(manifest).replace('"100m"', '"0.1"'))
+        stored["metadata"] |= {"uid": "7", "resourceVersion": str(self.writes)}
+        return stored
+
+
+async def test_what_the_api_server_writes_in_its_own_way_is_not_applied_again() -> None:
+    objects, wanted = Rewriting(), [stamped(PLAIN["Deployment"])]
+    workshop = Workshop(cast("Objects", objects), Shelf(lambda: None))
+    assert not workshop.is_right(wanted)
+    await workshop.put_right(wanted)
+    assert workshop.is_right(wanted)
+    await workshop.put_right(wanted)
+    assert objects.writes == 1
+
+
+def test_what_settled_stays_so_until_somebody_changes_it() -> None:
+    wanted, there = stamped(PLAIN["Deployment"]), live("Deployment")
+    before = settled(there, wanted)
+    there["status"] = {"readyReplicas": 1}
+    there["metadata"]["resourceVersion"] = "10"
+    assert settled(there, wanted) == before
+    there["spec"]["replicas"] = 2
+    assert settled(there, wanted) != before
 
 
 def test_only_objects_of_the_same_gateway_are_in_our_hands() -> None:

@@ -14,6 +14,8 @@ from translators.resources.metadata import KubernetesObject, ObjectKey
 
 Manifest = dict[str, Any]
 
+_VOLATILE = frozenset({"generation", "managedFields", "resourceVersion"})
+
 APPLIED = "waypost.dev/applied"
 """The annotation with the digest of what was applied, so that a new leader need not do it again."""
 
@@ -68,6 +70,17 @@ def _has_all(there: list[Any], wanted: list[Any], field: str) -> bool:
         return len(there) == len(wanted) and all(_has(one, two, "") for one, two in pairs)
     known = {entry_key(field, entry): entry for entry in there}
     return all(_has(known.get(key), each, "") for key, each in zip(keys, wanted, strict=True))
+
+
+def settled(live: Mapping[str, Any], wanted: Manifest) -> bytes:
+    """A digest that differs when others change the object, or when something else is wanted.
+
+    It is the same whatever the status says.
+    """
+    metadata = {name: each for name, each in live["metadata"].items() if name not in _VOLATILE}
+    content = {name: each for name, each in live.items() if name not in ("metadata", "status")}
+    text = msgspec.json.encode((metadata, content, wanted["metadata"]), order="sorted")
+    return blake2b(text, digest_size=16).digest()
 
 
 def obstacle(live: Mapping[str, Any], wanted: Manifest) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from translators.deployment import KINDS
 from translators.resources.metadata import ObjectKey
-from xds_server.deployment.live import APPLIED, Manifest, key_of, obstacle, says, was_applied
+from xds_server.deployment.live import Manifest, key_of, obstacle, says, settled, was_applied
 from xds_server.deployment.shelf import Shelf, path_of
 from xds_server.status.objects import Objects, Refused
 
@@ -68,14 +68,23 @@ class Workshop:
                 return ""
         stored = await self._objects.apply(path_of(key), wanted, MANAGER)
         self._shelf.note(key, stored)
-        self._settled[key] = _state(stored, wanted)
+        self._note(key, stored, wanted)
         self.writes += 1
         return ""
 
+    def _note(self, key: ObjectKey, stored: Manifest, wanted: Manifest) -> None:
+        """Remember how the API server writes what was applied, if it is in its own way."""
+        if says(stored, wanted):
+            self._settled.pop(key, None)
+        else:
+            self._settled[key] = settled(stored, wanted)
+
     def _says(self, live: Manifest, wanted: Manifest) -> bool:
         """Whether it is as wanted, or as the API server writes that ("500m" for "0.5")."""
-        settled = self._settled.get(key_of(wanted))
-        return says(live, wanted) or settled == _state(live, wanted)
+        if says(live, wanted):
+            return True
+        known = self._settled.get(key_of(wanted))
+        return known is not None and known == settled(live, wanted)
 
     async def _find(self, path: str) -> Manifest | None:
         try:
@@ -100,10 +109,3 @@ class Workshop:
                 raise
         else:
             self.writes += 1
-
-
-def _state(live: Manifest, wanted: Manifest) -> object:
-    """Differs when others change what may be ours, or when we want something else."""
-    metadata = live["metadata"]
-    version = metadata.get("generation") or metadata.get("resourceVersion")
-    return metadata.get("uid"), version, wanted["metadata"]["annotations"][APPLIED]
