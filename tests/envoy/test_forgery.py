@@ -1,12 +1,25 @@
 """What neither a client nor a route of another namespace can make a destination believe."""
 
+from typing import Any
+
 import pytest
 
 from tests.support.fleet import EchoFleet
 from tests.support.http2 import http2_request
 from tests.support.loopback import LoopbackNet
-from tests.support.manifests import HTTP, Manifest, backend, namespace, pod, route, rule
-from tests.support.mesh import Mesh
+from tests.support.manifests import (
+    HTTP,
+    Manifest,
+    allows,
+    backend,
+    grant,
+    namespace,
+    pod,
+    policy,
+    route,
+    rule,
+)
+from tests.support.mesh import Mesh, Offer
 from tests.support.scripted import Answer, ScriptedPod
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -70,3 +83,74 @@ async def test_clients_do_not_steer_the_proxy(
         assert answer.status == 500
     finally:
         fleet.remove(flaky.ip)
+
+
+async def test_no_route_of_another_namespace_leads_around_policies(mesh: Mesh) -> None:
+    """Whoever may call one service gets no further by a route that leads from it to another."""
+    web, vault = mesh.offer("lobby"), mesh.offer("vault", {"pod": "v2"})
+    guard = policy("vault", "demo", allows({"namespaces": ["demo"]}), service="vault")
+    port = policy(
+        "lobby", "demo", allows(None, {"ports": ["8000"]}), action="DENY", service="lobby"
+    )
+    manifests = (web.manifest, vault.manifest, guard, port, namespace("guests"))
+    guest = mesh.certs.svid("guests", "any")
+    await mesh.put("lobby", *manifests)
+    assert (await mesh.get(vault.http, caller=guest)).status == 403
+
+    def theirs(*to: Manifest, **more: Any) -> Manifest:
+        made = route("lobby", "guests", "lobby", rule(to=to, **more))
+        made["spec"]["parentRefs"][0]["namespace"] = "demo"
+        return made
+
+    for away in (backend("vault", namespace="demo"), backend("lobby", 1, 8000, namespace="demo")):
+        await mesh.put("lobby", *manifests, theirs(away))
+        assert (await mesh.get(web.http, caller=guest)).status == 500
+        mirrored = {
+            "type": "RequestMirror",
+            "requestMirror": {
+                "backendRef": {key: value for key, value in away.items() if key != "weight"}
+            },
+        }
+        own = backend("lobby", namespace="demo")
+        await mesh.put("lobby", *manifests, theirs(own, filters=[mirrored]))
+        assert (await mesh.get(web.http, caller=guest)).status == 200
+    assert not await copies(mesh, vault)
+    permitted = grant("demo", "HTTPRoute", "guests")
+    await mesh.put("lobby", *manifests, permitted, theirs(backend("vault", namespace="demo")))
+    answer = await mesh.get(web.http, caller=guest)
+    assert (answer.status, answer.header("x-echo-version")) == (200, "v2")
+    assert await copies(mesh, vault) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/admin"}},
+        {"path": {"type": "ReplaceFullPath", "replaceFullPath": "/admin"}},
+        {"hostname": "admin.example"},
+    ],
+)
+async def test_no_route_of_another_namespace_rewrites_what_policies_have_seen(
+    mesh: Mesh, change: Manifest
+) -> None:
+    web = mesh.offer("rewritten")
+    deny = policy(
+        "rewritten",
+        "demo",
+        allows(None, {"paths": ["/admin*"]}),
+        allows(None, {"hosts": ["admin.example"]}),
+        action="DENY",
+        service="rewritten",
+    )
+    rewrite = {"type": "URLRewrite", "urlRewrite": change}
+    theirs = of_guests("rewritten", rewrite)
+    await mesh.put("rewritten", web.manifest, deny, namespace("guests"), theirs)
+    assert (await mesh.get(web.http, "/", caller=mesh.certs.svid("guests", "any"))).status == 500
+    assert (await mesh.get(web.http, "/")).status == 200
+
+
+async def copies(mesh: Mesh, to: Offer) -> int:
+    """How many requests the waypoint has sent to a service."""
+    name = f"inbound-vip_80_http_{to.name}_demo_svc_cluster_local"
+    counters = await mesh.envoy.stats(rf"^cluster\.{name}\.upstream_rq_total$")
+    return sum(counters.values())

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.http2 import Http2Connection, http2_request
-from tests.support.manifests import Manifest, backend, namespace, path, route, route_of, rule
+from tests.support.manifests import Manifest, backend, grant, namespace, path, route, route_of, rule
 from tests.support.mesh import Mesh, Offer
 from tests.support.response import Response
 
@@ -154,7 +154,9 @@ async def test_a_route_of_another_namespace_is_for_its_clients_only(mesh: Mesh) 
         rule(method("shop.Cart"), to=to("consumed-v2", namespace="demo")),
         parent={"namespace": "demo"},
     )
-    await mesh.put("consumed", one.manifest, other.manifest, namespace("visitors"), theirs)
+    permitted = grant("demo", "GRPCRoute", "visitors")
+    manifests = (one.manifest, other.manifest, namespace("visitors"), theirs, permitted)
+    await mesh.put("consumed", *manifests)
     visitor = mesh.certs.svid("visitors", "any")
     async with mesh.http2(one.grpc) as connection:
         assert (await call(connection, "/shop.Cart/Get"))[:2] == (OK, "v1")

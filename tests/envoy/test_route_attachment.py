@@ -93,22 +93,7 @@ async def test_consumer_route(mesh: Mesh) -> None:
     filters = [{"type": "ResponseHeaderModifier", "responseHeaderModifier": edit}]
     own = rule(path("/theirs"), to=to, filters=filters)
     theirs = attached(route("consumer", "shopper", "consumer", own), parent)
-    grant = {
-        "apiVersion": "gateway.networking.k8s.io/v1beta1",
-        "kind": "ReferenceGrant",
-        "metadata": {"name": "consumer", "namespace": "demo"},
-        "spec": {
-            "from": [
-                {
-                    "group": "gateway.networking.k8s.io",
-                    "kind": "HTTPRoute",
-                    "namespace": "shopper",
-                }
-            ],
-            "to": [{"group": "", "kind": "Service"}],
-        },
-    }
-    await mesh.put("consumer", web.manifest, namespace("shopper"), theirs, grant)
+    await mesh.put("consumer", web.manifest, namespace("shopper"), theirs)
     shopper = mesh.certs.svid("shopper", "client")
     got = await mesh.get(web.http, "/theirs", caller=shopper)
     assert (got.status, got.header("x-tag")) == (200, "consumer")

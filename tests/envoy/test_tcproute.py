@@ -8,7 +8,17 @@ import pytest
 
 from tests.support.hbone import ConnectRefusedError
 from tests.support.http1 import http1_request
-from tests.support.manifests import BANNER, HTTP, TCP, Manifest, backend, namespace, route_of, rule
+from tests.support.manifests import (
+    BANNER,
+    HTTP,
+    TCP,
+    Manifest,
+    backend,
+    grant,
+    namespace,
+    route_of,
+    rule,
+)
 from tests.support.mesh import DRAIN_S, Mesh, Offer
 from tests.support.stream import StreamClosedError
 from xds_server.demo.ztunnel import Address, SvidFiles
@@ -109,7 +119,8 @@ async def test_the_oldest_route_counts_and_others_for_their_own_clients(mesh: Me
         manifest["metadata"].update(name=name, creationTimestamp=created)
     theirs = shares("aged", to("aged-v2", namespace="demo"), parent={"namespace": "demo"})
     theirs["metadata"].update(namespace="travellers")
-    routes = (older, younger, namespace("travellers"), theirs)
+    permitted = grant("demo", "TCPRoute", "travellers")
+    routes = (older, younger, namespace("travellers"), theirs, permitted)
     await mesh.put("aged", one.manifest, other.manifest, *routes)
     assert {await version(mesh, one.tcp) for _ in range(10)} == {"v1"}
     traveller = mesh.certs.svid("travellers", "any")

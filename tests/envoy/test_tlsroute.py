@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.hbone import ConnectRefusedError
-from tests.support.manifests import Manifest, backend, namespace, policy, route_of, rule
+from tests.support.manifests import Manifest, backend, grant, namespace, policy, route_of, rule
 from tests.support.mesh import DRAIN_S, Mesh, Offer
 from tests.support.stream import ByteStream, StreamClosedError
 from xds_server.demo.ztunnel import Address, SvidFiles
@@ -165,7 +165,7 @@ async def test_weights_and_clients_of_other_namespaces(mesh: Mesh) -> None:
     )
     theirs["metadata"].update(namespace="guests")
     theirs["spec"]["parentRefs"][0]["namespace"] = "demo"
-    routes = (split, namespace("guests"), theirs)
+    routes = (split, namespace("guests"), theirs, grant("demo", "TLSRoute", "guests"))
     await mesh.put("weighed", one.manifest, other.manifest, *routes)
     found = [await version(mesh, one.at(443), "www.example.com") for _ in range(60)]
     assert set(found) == {"v1", "v2"}

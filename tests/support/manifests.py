@@ -184,6 +184,17 @@ def route_of(
     }
 
 
+def grant(home: str, kind: str, client: str) -> Manifest:
+    """A ReferenceGrant: routes of a kind and namespace may refer to services of ``home``."""
+    source = {"group": "gateway.networking.k8s.io", "kind": kind, "namespace": client}
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1beta1",
+        "kind": "ReferenceGrant",
+        "metadata": {"name": f"{client}-{kind}".lower(), "namespace": home},
+        "spec": {"from": [source], "to": [{"group": "", "kind": "Service"}]},
+    }
+
+
 def rule(*matches: Manifest, to: Sequence[Manifest] = (), **more: Any) -> Manifest:
     """A rule of an HTTPRoute; ``to`` are its backends."""
     given = {"matches": list(matches)} if matches else {}

@@ -15,7 +15,7 @@ from translators.gateway_api.indexes import MeshRoute, is_parent
 from translators.gateway_api.issues import Issue, Subject
 from translators.gateway_api.labels import INGRESS_USE_WAYPOINT
 from translators.gateway_api.names import virtual_ips
-from translators.gateway_api.references import referrer_of
+from translators.gateway_api.references import Place, Referrer, referrer_of
 from translators.gateway_api.rivals import lost_claims
 from translators.gateway_api.rules import Rule, fatal_issues, rule_issues, usable_matches
 from translators.gateway_api.served import (
@@ -33,6 +33,7 @@ from translators.resources.core import Namespace, Service, ServicePort
 from translators.resources.gateway import Gateway
 from translators.resources.grpcroute import GRPCRoute
 from translators.resources.httproute import HTTPRoute, ParentRef
+from translators.resources.metadata import ObjectKey
 from translators.resources.tcproute import TCPRoute, TLSRoute
 from translators.world import Reader
 
@@ -88,11 +89,10 @@ def route_conditions(reader: Reader, mesh: Mesh, route: MeshRoute) -> tuple[Cond
     Parents that are none of ours to speak for, such as other implementations' Gateways, have
     no conditions.
     """
-    issues = list(_issues(reader, mesh, route))
     return tuple(
         condition
         for index, parent in enumerate(route.parents)
-        for condition in _parent_conditions(reader, route, index, parent, issues)
+        for condition in _parent_conditions(reader, mesh, route, index, parent)
     )
 
 
@@ -111,23 +111,39 @@ def _ingress(reader: Reader, service: Served) -> str:
     )
 
 
-def _issues(reader: Reader, mesh: Mesh, route: MeshRoute) -> Iterator[Issue]:
-    """All that is wrong with a route, wherever it is attached; field paths are below it."""
+def _issues_at(
+    reader: Reader, mesh: Mesh, route: MeshRoute, parent: ParentRef, service: Served | None
+) -> list[Issue]:
+    """All that is wrong with a route at a parent, each once; field paths are below the route."""
+    served = ObjectKey(parent.kind, parent.namespace, parent.name)
+    ports = [parent.port] if parent.port is not None else _ports(service, route)
+    referrers = dict.fromkeys(referrer_of(route, Place(served, port)) for port in ports or [0])
+    found = (issue for each in referrers for issue in _issues(reader, mesh, route, each))
+    return list(dict.fromkeys(found))
+
+
+def _ports(service: Served | None, route: MeshRoute) -> list[int]:
+    """The ports that a route applies to if it names none."""
+    if service is None:
+        return []
+    return [port.port for port in service.ports if _takes(service, port, route)]
+
+
+def _issues(reader: Reader, mesh: Mesh, route: MeshRoute, referrer: Referrer) -> Iterator[Issue]:
     match route:
         case HTTPRoute() | GRPCRoute():
-            referrer = referrer_of(route)
             rules: tuple[Rule, ...] = route.rules
             for index, rule in enumerate(rules):
                 for issue in rule_issues(reader, mesh, referrer, rule):
                     yield issue.below(f"spec.rules[{index}]")
         case TCPRoute() | TLSRoute():
-            yield from connection_issues(reader, mesh, route)
+            yield from connection_issues(reader, mesh, route, referrer)
         case _:
             assert_never(route)
 
 
 def _parent_conditions(
-    reader: Reader, route: MeshRoute, index: int, parent: ParentRef, issues: list[Issue]
+    reader: Reader, mesh: Mesh, route: MeshRoute, index: int, parent: ParentRef
 ) -> Iterator[Condition]:
     scope = f"parentRefs[{index}]"
     origin = Origin(route.kind, route.meta.namespace, route.meta.name)
@@ -140,6 +156,7 @@ def _parent_conditions(
     service = find_served(reader, parent.kind, parent.namespace, parent.name)
     if service is not None and _is_foreign(reader, service):
         return
+    issues = _issues_at(reader, mesh, route, parent, service)
     refused = _refusal(service, parent, route)
     if refused is not None:
         at = origin.at(f"spec.{scope}")

@@ -12,7 +12,7 @@ from translators.gateway_api.backends import weight_issues
 from translators.gateway_api.clusters import outbound_cluster, own_tcp_cluster, tcp_cluster
 from translators.gateway_api.endpoints import Destination
 from translators.gateway_api.issues import Issue, check, unusable
-from translators.gateway_api.references import Target, referrer_of, resolve_ref
+from translators.gateway_api.references import Place, Referrer, Target, referrer_of, resolve_ref
 from translators.gateway_api.scope import Scope
 from translators.gateway_api.texts import is_server_name
 from translators.ir.cluster import ServiceCluster
@@ -30,20 +30,20 @@ ANY_NAME = "*"
 
 
 def connection_rules(
-    scope: Scope, home: str, routes: Iterable[TCPRoute]
+    scope: Scope, at: Place, routes: Iterable[TCPRoute]
 ) -> tuple[ConnectionRule, ...]:
     """What becomes of the connections to a port; empty if the port has no routes."""
-    attached = by_audience(routes, home)
+    attached = by_audience(routes, at.served.namespace)
     consumers = (
-        _rule(scope, attached.consumers[namespace][0], (namespace,))
+        _rule(scope, at, attached.consumers[namespace][0], (namespace,))
         for namespace in sorted(attached.consumers)
     )
-    return (*consumers, *(_rule(scope, route) for route in attached.producers[:1]))
+    return (*consumers, *(_rule(scope, at, route) for route in attached.producers[:1]))
 
 
 def tls_hosts(
     scope: Scope,
-    home: str,
+    at: Place,
     own_cluster: str,
     authorities: tuple[str, ...],
     routes: Iterable[TLSRoute],
@@ -55,17 +55,20 @@ def tls_hosts(
     namespaces' clients.
     """
     routes = tuple(routes)
+    home = at.served.namespace
     tls, tcp = by_audience(routes, home), by_audience(others, home)
     names = {name for route in routes for name in server_names(route)}
     refused = bool(tls.producers or tcp.producers)
     rest = () if refused else (ConnectionRule("default", (Share(own_cluster),)),)
     return tuple(
-        TlsHost(name, authorities, (*_rules(scope, name, tls, tcp), *rest))
+        TlsHost(name, authorities, (*_rules(scope, at, name, tls, tcp), *rest))
         for name in sorted(names | {ANY_NAME})
     )
 
 
-def connection_issues(reader: Reader, mesh: Mesh, route: ConnectionRoute) -> Iterator[Issue]:
+def connection_issues(
+    reader: Reader, mesh: Mesh, route: ConnectionRoute, referrer: Referrer
+) -> Iterator[Issue]:
     """All that is wrong with a route; field paths are below it."""
     yield from fatal_issues(route)
     only_first = f"of the rules of a {route.kind} only the first counts"
@@ -73,7 +76,7 @@ def connection_issues(reader: Reader, mesh: Mesh, route: ConnectionRoute) -> Ite
     if isinstance(route, TLSRoute):
         yield from _name_issues(route)
     for index, backend in enumerate(_backends(route)):
-        found = resolve_ref(reader, mesh, referrer_of(route), backend.ref)
+        found = resolve_ref(reader, mesh, referrer, backend.ref)
         if isinstance(found, Issue):
             yield found.below(f"spec.rules[0].backendRefs[{index}]")
 
@@ -100,27 +103,27 @@ def server_names(route: TLSRoute) -> tuple[str, ...]:
 
 
 def outbound_connections(
-    scope: Scope, routes: Iterable[ConnectionRoute]
+    scope: Scope, at: Place, routes: Iterable[ConnectionRoute]
 ) -> Iterator[tuple[ServiceCluster, Destination | None]]:
     """The clusters of routes that no service of this waypoint brings along."""
     for route in routes:
         for backend in _backends(route):
-            target = resolve_ref(scope.reader, scope.mesh, referrer_of(route), backend.ref)
+            target = resolve_ref(scope.reader, scope.mesh, referrer_of(route, at), backend.ref)
             if isinstance(target, Target) and own_tcp_cluster(scope, target) is None:
                 yield outbound_cluster(scope, target)
 
 
 def _rules(
-    scope: Scope, name: str, tls: Attached[TLSRoute], tcp: Attached[TCPRoute]
+    scope: Scope, at: Place, name: str, tls: Attached[TLSRoute], tcp: Attached[TCPRoute]
 ) -> Iterator[ConnectionRule]:
     """What becomes of connections with a server name, for each audience that has any routes."""
     for namespace in sorted(tls.consumers.keys() | tcp.consumers.keys()):
         routes = tls.consumers.get(namespace, [])
         found = _best(name, routes) or next(iter(tcp.consumers.get(namespace, [])), None)
-        yield _rule_or_refusal(scope, found, (namespace,))
+        yield _rule_or_refusal(scope, at, found, (namespace,))
     if tls.producers or tcp.producers:
         found = _best(name, tls.producers) or next(iter(tcp.producers), None)
-        yield _rule_or_refusal(scope, found, ())
+        yield _rule_or_refusal(scope, at, found, ())
 
 
 def _best(name: str, routes: Iterable[TLSRoute]) -> ConnectionRoute | None:
@@ -142,28 +145,31 @@ def _covers(pattern: str, name: str) -> bool:
 
 
 def _rule_or_refusal(
-    scope: Scope, route: ConnectionRoute | None, peers: tuple[str, ...]
+    scope: Scope, at: Place, route: ConnectionRoute | None, peers: tuple[str, ...]
 ) -> ConnectionRule:
     if route is None:
         return ConnectionRule("unmatched", (), peers)
-    return _rule(scope, route, peers)
+    return _rule(scope, at, route, peers)
 
 
-def _rule(scope: Scope, route: ConnectionRoute, peers: tuple[str, ...] = ()) -> ConnectionRule:
+def _rule(
+    scope: Scope, at: Place, route: ConnectionRoute, peers: tuple[str, ...] = ()
+) -> ConnectionRule:
     meta = route.meta
     refused = not route.rules or any(fatal_issues(route))
     return ConnectionRule(
         name=f"{meta.namespace}.{meta.name}.0",
-        shares=() if refused else tuple(_shares(scope, route)),
+        shares=() if refused else tuple(_shares(scope, at, route)),
         peer_namespaces=peers,
         origin=Origin(route.kind, meta.namespace, meta.name, "spec.rules[0]"),
     )
 
 
-def _shares(scope: Scope, route: ConnectionRoute) -> Iterator[Share]:
+def _shares(scope: Scope, at: Place, route: ConnectionRoute) -> Iterator[Share]:
+    referrer = referrer_of(route, at)
     for backend in _backends(route):
         if backend.weight > 0:
-            target = resolve_ref(scope.reader, scope.mesh, referrer_of(route), backend.ref)
+            target = resolve_ref(scope.reader, scope.mesh, referrer, backend.ref)
             cluster = tcp_cluster(scope, target) if isinstance(target, Target) else None
             yield Share(cluster, backend.weight)
 

@@ -11,6 +11,7 @@ from translators.gateway_api.indexes import (
 )
 from translators.gateway_api.names import authority, http_name, tcp_name
 from translators.gateway_api.protocol import PortProtocol
+from translators.gateway_api.references import Place
 from translators.gateway_api.request_routes import PortRequests
 from translators.gateway_api.scope import Scope
 from translators.gateway_api.served import Host, Served, origin_of
@@ -141,6 +142,11 @@ class Port:
         """Whether its connections go by their server name, for the sake of a route or a policy."""
         by_policy = self.protocol is PortProtocol.TLS and self.guard.tls is not None
         return by_policy or bool(self.tls_routes())
+
+    @property
+    def place(self) -> Place:
+        """Where its routes apply."""
+        return Place(self.service.key, self.number)
 
     def tcp_routes(self) -> list[TCPRoute]:
         """The routes for connections that carry no HTTP."""

@@ -1,6 +1,7 @@
 """What one object names in another: whether it may, and whether it is there."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from translators.gateway_api.indexes import GRANTS_BY_NAMESPACE, MeshRoute
 from translators.gateway_api.issues import Issue, Subject
@@ -21,14 +22,25 @@ _CORE = ("", "core")
 _AS_CALLED = ("NONE", "DYNAMIC_DNS")
 
 
+class Place(NamedTuple):
+    """A port of a Service or ServiceEntry."""
+
+    served: ObjectKey
+    port: int
+
+
 @dataclass(frozen=True, slots=True)
 class Referrer:
-    """Who refers: an object by its kind and namespace, and what it is attached to."""
+    """Who refers: an object by its kind and namespace, and what it is attached to.
+
+    ``consumes`` is where a route applies that is of another namespace than what it applies to.
+    """
 
     kind: str
     namespace: str
     group: str = GATEWAY_GROUP
     parents: frozenset[ObjectKey] = frozenset()
+    consumes: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +52,12 @@ class Target:
     host: str
 
 
-def referrer_of(route: MeshRoute) -> Referrer:
-    """A route as the one who refers to its backends."""
+def referrer_of(route: MeshRoute, at: Place | None) -> Referrer:
+    """A route as the one who refers to its backends, where it applies (None: at home)."""
     parents = (ObjectKey(each.kind, each.namespace, each.name) for each in route.parents)
-    return Referrer(route.kind, route.meta.namespace, parents=frozenset(parents))
+    home = route.meta.namespace
+    consumes = None if at is None or at.served.namespace == home else at
+    return Referrer(route.kind, home, parents=frozenset(parents), consumes=consumes)
 
 
 def resolve_ref(reader: Reader, mesh: Mesh, referrer: Referrer, ref: BackendRef) -> Target | Issue:
@@ -66,15 +80,28 @@ def resolve_ref(reader: Reader, mesh: Mesh, referrer: Referrer, ref: BackendRef)
 def is_permitted(reader: Reader, mesh: Mesh, referrer: Referrer, ref: BackendRef) -> bool:
     """Whether an object may refer to a service (Gateway API ReferenceGrant).
 
-    Within a namespace always. Across namespaces a grant is asked for only if the mesh says so:
-    GEP-1426 wants one, but Istio's mesh routes never needed any.
+    Within a namespace always, and a consumer route to what it applies to. Across namespaces a
+    grant is asked of other routes only if the mesh says so: GEP-1426 wants one, but Istio's mesh
+    routes never needed any. A consumer route needs it always: its clients would be let in where
+    they were called to another place, by whose policies they were judged.
     """
-    if ref.namespace == referrer.namespace or not mesh.requires_grants:
+    if ref.namespace == referrer.namespace or _is_consumed(referrer, ref):
+        return True
+    if referrer.consumes is None and not mesh.requires_grants:
         return True
     return any(
         any(_is_from(source, referrer) for source in grant.sources)
         and any(_is_to(target, ref) for target in grant.targets)
         for grant in reader.select(GRANTS_BY_NAMESPACE, ref.namespace)
+    )
+
+
+def _is_consumed(referrer: Referrer, ref: BackendRef) -> bool:
+    if referrer.consumes is None:
+        return False
+    served, port = referrer.consumes
+    return (ref.namespace, ref.name, ref.port) == (served.namespace, served.name, port) and (
+        ref.kind == served.kind
     )
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from translators.gateway_api.backends import outbound
 from translators.gateway_api.forwarding import DEFAULT_RETRY
 from translators.gateway_api.precedence import Ranked, in_order
-from translators.gateway_api.references import referrer_of
+from translators.gateway_api.references import Place, Referrer, referrer_of
 from translators.gateway_api.rules import http_terms, ranked_routes
 from translators.gateway_api.scope import Scope
 from translators.gateway_api.served import Served
@@ -28,12 +28,16 @@ RequestRoute = HTTPRoute | GRPCRoute
 
 
 class RoutePlace(NamedTuple):
-    """Where a route is applied: at which port of a waypoint, for whose peers (empty: all)."""
+    """Where a route is applied: at which port of a waypoint, for whose peers (empty: all).
+
+    Of which service the port is makes a difference for routes of other namespaces only.
+    """
 
     waypoint: WaypointName
     route: ObjectKey
     port: int
     peers: tuple[str, ...] = ()
+    consumes: Place | None = None
 
 
 class RoutePart(NamedTuple):
@@ -61,16 +65,16 @@ def route_part(reader: Reader, mesh: Mesh, place: RoutePlace) -> RoutePart:
     route = reader.find(place.route)
     if not isinstance(route, HTTPRoute | GRPCRoute):
         return RoutePart()
-    scope = Scope(reader, mesh, place.waypoint)
+    scope, referrer = Scope(reader, mesh, place.waypoint), referrer_of(route, place.consumes)
     return RoutePart(
-        tuple(ranked_routes(scope, route, place.port, place.peers)),
-        tuple(_upstreams(scope, route)),
+        tuple(ranked_routes(scope, route, referrer, place.port, place.peers)),
+        tuple(_upstreams(scope, route, referrer)),
         (Origin(route.kind, route.meta.namespace, route.meta.name),),
     )
 
 
-def _upstreams(scope: Scope, route: RequestRoute) -> Iterator[Upstream]:
-    referrer, known = referrer_of(route), set[tuple[HttpBackend, ...]]()
+def _upstreams(scope: Scope, route: RequestRoute, referrer: Referrer) -> Iterator[Upstream]:
+    known = set[tuple[HttpBackend, ...]]()
     for rule in route.rules:
         if rule.filters or rule.backends not in known:
             known.add(rule.backends)
@@ -90,8 +94,9 @@ def port_requests(
     audiences: dict[str, list[RoutePart]] = {}
     for route in routes:
         namespace = route.meta.namespace
-        peers = () if namespace == home else (namespace,)
-        place = RoutePlace(scope.waypoint, route.key, port, peers)
+        place = RoutePlace(scope.waypoint, route.key, port)
+        if namespace != home:
+            place = place._replace(peers=(namespace,), consumes=Place(service.key, port))
         parts[route.key] = part_of(scope.reader, scope.mesh, place)
         audiences.setdefault(namespace, []).append(parts[route.key])
     producers = audiences.pop(home, None)

@@ -43,14 +43,20 @@ from translators.gateway_api.precedence import (
     http_specificity,
     seniority,
 )
-from translators.gateway_api.references import Referrer, referrer_of
+from translators.gateway_api.references import Referrer
 from translators.gateway_api.scope import Scope
 from translators.gateway_api.texts import is_name
 from translators.ir.origin import Origin
 from translators.ir.route import DirectResponse, Forward, Route, RouteAction, RouteMatch
 from translators.ir.waypoint import Mesh
 from translators.resources.grpcroute import GRPCRoute, GrpcRule
-from translators.resources.httproute import HttpBackend, HTTPRoute, HttpRule
+from translators.resources.httproute import (
+    BackendRef,
+    HttpBackend,
+    HTTPRoute,
+    HttpRule,
+    UrlRewrite,
+)
 from translators.world import Reader
 
 Rule = HttpRule | GrpcRule
@@ -100,11 +106,14 @@ class RuleContext:
 
 
 def ranked_routes(
-    scope: Scope, route: HTTPRoute | GRPCRoute, port: int, peer_namespaces: tuple[str, ...]
+    scope: Scope,
+    route: HTTPRoute | GRPCRoute,
+    referrer: Referrer,
+    port: int,
+    peer_namespaces: tuple[str, ...],
 ) -> Iterator[Ranked]:
-    """The routes of all rules of a route, one for each match."""
+    """The routes of all rules of a route where it applies, one for each match."""
     fails = _GRPC_FAILS if isinstance(route, GRPCRoute) else _HTTP_FAILS
-    referrer = referrer_of(route)
     context = RouteContext(scope, route, port, peer_namespaces, referrer, fails)
     owner = seniority(route.meta)
     rules: tuple[Rule, ...] = route.rules
@@ -123,7 +132,8 @@ def _rule_routes(
     left out, because no match would come near to it.
     """
     context = RuleContext(of, http_terms(given), index)
-    make = _failing if any(fatal_issues(given)) else _working
+    wrong = any(fatal_issues(given)) or any(consumer_issues(of.referrer, context.rule))
+    make = _failing if wrong else _working
     for number, match, specificity in usable_matches(given, of.peer_namespaces):
         yield number, specificity, make(context, match)
 
@@ -170,7 +180,29 @@ def rule_issues(reader: Reader, mesh: Mesh, referrer: Referrer, rule: Rule) -> I
         for issue in found:
             yield issue.below(f"matches[{index}]")
     yield from fatal_issues(rule)
+    yield from consumer_issues(referrer, http_terms(rule))
     yield from rule_backend_issues(reader, mesh, referrer, http_terms(rule))
+
+
+def consumer_issues(referrer: Referrer, rule: HttpRule) -> Iterator[Issue]:
+    """What a consumer route must not do; field paths are below the rule.
+
+    Policies have looked at the request as its client wrote it. A backend of another namespace must
+    get it like that, or clients would write themselves a way around that namespace's policies.
+    """
+    if referrer.consumes is None or rewrite_of(rule) == UrlRewrite():
+        return
+    if any(_leads_away(referrer, backend.ref) for backend in rule.backends):
+        message = (
+            "a route of another namespace than its parent's can't rewrite host or path of requests "
+            "to other namespaces: their policies have seen the request as it was"
+        )
+        yield unusable("filters", message)
+
+
+def _leads_away(referrer: Referrer, ref: BackendRef) -> bool:
+    """Whether a backend is of another namespace; a host name may be anybody's."""
+    return ref.namespace != referrer.namespace or ref.kind == "Hostname"
 
 
 def _match_issues(rule: Rule) -> Iterator[Iterator[Issue]]:

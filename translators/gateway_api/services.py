@@ -179,7 +179,7 @@ def _tcp_chain(port: Port) -> TcpChain | None:
 
 def _connect_host(port: Port) -> ConnectHost:
     by_name = port.reads_server_names
-    rules = () if by_name else connection_rules(port.scope, port.home, port.tcp_routes())
+    rules = () if by_name else connection_rules(port.scope, port.place, port.tcp_routes())
     return ConnectHost(
         name=f"{port.host}:{port.number}",
         authorities=port.authorities,
@@ -212,7 +212,7 @@ def _tls_hosts(port: Port) -> tuple[TlsHost, ...]:
         return ()
     own = tcp_name(port.number, port.host)
     tls, tcp = port.tls_routes(), port.tcp_routes()
-    hosts = tls_hosts(port.scope, port.home, own, port.authorities, tls, tcp)
+    hosts = tls_hosts(port.scope, port.place, own, port.authorities, tls, tcp)
     return tuple(replace(host, authorization=port.guard.tls or OPEN) for host in hosts)
 
 
@@ -237,8 +237,8 @@ def _clusters(port: Port) -> Iterator[Upstream]:
         yield from port.requests.upstreams
     if port.tcp_name:
         yield _own_cluster(port, port.tcp_name, UpstreamProtocol.TCP)
-        yield from outbound_connections(port.scope, port.tcp_routes())
-        yield from outbound_connections(port.scope, port.tls_routes())
+        yield from outbound_connections(port.scope, port.place, port.tcp_routes())
+        yield from outbound_connections(port.scope, port.place, port.tls_routes())
 
 
 def _own_cluster(port: Port, name: str, protocol: UpstreamProtocol) -> Upstream:
