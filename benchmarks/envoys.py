@@ -290,6 +290,16 @@ class Envoy:
         )
 
 
+class Follower(Envoy):
+    """Asks for clusters and for nothing else."""
+
+    def _consequences(self, type_url: str, pieces: list[Piece]) -> Iterator[tuple[str, list[str]]]:
+        return iter(())
+
+    async def _go_on(self) -> None:
+        self._note_configured()
+
+
 @lru_cache(maxsize=1 << 16)
 def _names_in(version: str, name: str, body: bytes) -> tuple[str, ...]:
     found = _ROUTE_NAME.findall(body)

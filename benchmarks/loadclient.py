@@ -19,9 +19,9 @@ from typing import Any
 
 import grpc
 
-from benchmarks.envoys import Arrival, Delta, Envoy, Sotw
+from benchmarks.envoys import Arrival, Delta, Envoy, Follower, Sotw
 
-_VARIANTS = {"delta": Delta, "sotw": Sotw}
+_VARIANTS = {"delta": (Envoy, Delta), "sotw": (Envoy, Sotw), "clusters": (Follower, Delta)}
 
 
 class Fleet:
@@ -29,7 +29,7 @@ class Fleet:
 
     def __init__(self, address: str, variant: str) -> None:
         self._address = address
-        self._variant = _VARIANTS[variant]
+        self._kind, self._variant = _VARIANTS[variant]
         self._arrivals: list[Arrival] = []
         self._envoys: list[Envoy] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -63,7 +63,8 @@ class Fleet:
         for namespace in namespaces:
             for _ in range(replicas):
                 number = len(self._envoys)
-                self._envoys.append(Envoy(number, namespace, self._variant, self._arrivals.append))
+                envoy = self._kind(number, namespace, self._variant, self._arrivals.append)
+                self._envoys.append(envoy)
         return await self._open()
 
     async def _open(self) -> Any:

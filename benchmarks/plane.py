@@ -21,7 +21,7 @@ from xds_server.serving.publisher import Publisher
 from xds_server.snapshots import SnapshotStore
 
 _SAMPLE = 0.005
-_NO_BUCKETS = AdsLimits(new_streams_per_second=1e6, new_streams_burst=1_000_000)
+NO_BUCKETS = AdsLimits(new_streams_per_second=1e6, new_streams_burst=1_000_000)
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class Plane:
         self.compiler = Compiler(Mesh())
         self.store = SnapshotStore()
         self.publisher = Publisher(self.compiler, self.store, secrets, Collector().spare)
-        self.service = AdsService(self.store, LoopbackAuthenticator(), _NO_BUCKETS)
+        self.service = AdsService(self.store, LoopbackAuthenticator(), NO_BUCKETS)
         self.pauses = Pauses()
         self.address = ""
 

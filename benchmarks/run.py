@@ -13,7 +13,10 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 PARTS = {"__init__.py", "envoys.py", "loadclient.py", "plane.py", "run.py", "worlds.py"}
-FULL = {"scale": ["--namespaces", "1000", "--rounds", "200"]}
+FULL = {
+    "fanout": ["--streams", "100", "1000", "2000"],
+    "scale": ["--namespaces", "1000", "--rounds", "200"],
+}
 
 
 def rows(figures: Any, path: str = "") -> Iterator[tuple[str, Any]]:

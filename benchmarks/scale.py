@@ -27,6 +27,7 @@ from xds_server.serving.collector import THRESHOLDS, Collector
 
 REPLICAS = 2
 _SETTLE = 0.05
+_EVERY = 0.05
 
 
 class Scale:
@@ -71,21 +72,38 @@ class Scale:
         }
 
     async def connect(self, load: LoadClient) -> dict[str, Any]:
-        """All Envoys at once, each with nothing."""
-        self.plane.pauses.take()
-        names = [f"ns-{n}" for n in range(self.namespaces)]
-        spent = -time.process_time()
-        answer = await load.do("connect", namespaces=names, replicas=REPLICAS)
-        spent += time.process_time()
+        """All Envoys at once, each with nothing; changes for the two that were there before."""
+        first, *others = (f"ns-{n}" for n in range(self.namespaces))
+        await load.do("connect", namespaces=[first], replicas=REPLICAS)
         await load.arrivals()
+        self.plane.pauses.take()
+        spent, changed = -time.process_time(), list[float]()
+        changing = asyncio.create_task(self._keep_changing(changed))
+        answer = await load.do("connect", namespaces=others, replicas=REPLICAS)
+        changing.cancel()
+        spent += time.process_time()
+        pauses = self.plane.pauses.take()
+        arrived = [one.at for one in await self._settled(load) if one.client < REPLICAS]
+        latencies = [1000 * (min(a for a in arrived if a >= at) - at) for at in changed]
         return {
             "streams": answer["streams"],
             "configured_s": round(answer["seconds"], 2),
             "server_cpu_ms_a_stream": round(1000 * spent / answer["streams"], 2),
+            "change_meanwhile_p50_ms": quantile(latencies, 0.5),
+            "change_meanwhile_p99_ms": quantile(latencies, 0.99),
             "mb": round(answer["resource_bytes"] / 1e6, 1),
             "rss_mib": rss_mib(),
-            **self.plane.pauses.take(),
+            **pauses,
         }
+
+    async def _keep_changing(self, changed: list[float]) -> None:
+        """A change of the first namespace's endpoints now and then, for ever."""
+        while True:
+            self._serial += 1
+            zone = f"zone-{self._serial}"
+            slice_ = worlds.endpoint_slice("ns-0", 0, 0, self.pods, zone=zone)
+            changed.append(self.plane.change(slice_))
+            await asyncio.sleep(_EVERY)
 
     def one(self, kind: str) -> tuple[KubernetesObject, int]:
         """A change of that kind that means something, and the number of its namespace."""

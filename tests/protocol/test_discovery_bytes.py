@@ -22,6 +22,7 @@ from tests.protocol.worlds import CLUSTER, resource
 from translators.wire.discovery import (
     MAX_NAME_BYTES,
     MAX_NAMES,
+    DeltaRequest,
     MalformedRequest,
     RequestError,
     delta_response,
@@ -30,6 +31,7 @@ from translators.wire.discovery import (
     read_sotw_request,
     sotw_response,
 )
+from translators.wire.resource import TypeUrl
 
 text = st.text(max_size=40)
 texts = st.lists(text, max_size=6)
@@ -93,6 +95,25 @@ def test_sotw_request_reads_as_betterproto_wrote_it(
     assert (request.type_url, request.version, request.nonce) == (type_url, version, nonce)
     assert (request.names, request.error) == (tuple(names), error)
     assert request.node == (None if node is None else bytes(node))
+
+
+@given(st.sampled_from(TypeUrl), text | st.text("0123456789"), st.binary(max_size=8), st.data())
+def test_an_acknowledgement_reads_as_any_other_request_does(
+    type_url: TypeUrl, nonce: str, more: bytes, data: st.DataObject
+) -> None:
+    whole = bytes(DeltaDiscoveryRequest(type_url=type_url.value, response_nonce=nonce)) + more
+    cut = whole[: data.draw(st.integers(0, len(whole)))]
+    ignored_field = b"\x78\x00"
+    for request in (whole, cut):
+        assert outcome(request) == outcome(ignored_field + request)
+
+
+def outcome(request: bytes) -> DeltaRequest | None:
+    """What is read, None if it is refused."""
+    try:
+        return read_delta_request(request)
+    except MalformedRequest:
+        return None
 
 
 @given(st.binary(max_size=200))

@@ -43,6 +43,8 @@ __all__ = [
     "sotw_response",
 ]
 
+_TYPE_URL_FIELD, _NONCE_FIELD = tag(2, WireType.LENGTH)[0], tag(6, WireType.LENGTH)
+_TYPE_URLS = {type_url.encode(): type_url.value for type_url in TypeUrl}
 _NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -81,6 +83,24 @@ class SotwRequest:
 
 def read_delta_request(data: bytes) -> DeltaRequest:
     """An encoded DeltaDiscoveryRequest. Raises MalformedRequest."""
+    return _read_acknowledgement(data) or _read_any_delta_request(data)
+
+
+def _read_acknowledgement(data: bytes) -> DeltaRequest | None:
+    """Nearly all requests are of a type URL and a nonce, in this order, and nothing else."""
+    if len(data) < 2 or data[0] != _TYPE_URL_FIELD:
+        return None
+    end = 2 + data[1]
+    type_url = _TYPE_URLS.get(data[2:end])
+    if type_url is None or data[end : end + 1] != _NONCE_FIELD:
+        return None
+    nonce = data[end + 2 :]
+    if len(nonce) > 0x7F or data[end + 1 : end + 2] != bytes((len(nonce),)) or not nonce.isascii():
+        return None
+    return DeltaRequest(type_url, nonce.decode())
+
+
+def _read_any_delta_request(data: bytes) -> DeltaRequest:
     fields = _collect(data)
     return DeltaRequest(
         type_url=_text(fields, 2),

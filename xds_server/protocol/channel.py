@@ -43,12 +43,9 @@ class Flight:
     resources: tuple[Resource, ...]
     fresh: tuple[Resource, ...]
     removed: tuple[str, ...]
+    names: tuple[str, ...]
+    """All names whose fate the answer decides."""
     alone: bool = False
-
-    def names(self) -> Iterator[str]:
-        """All names whose fate the answer decides."""
-        yield from (resource.key.name for resource in self.fresh)
-        yield from self.removed
 
 
 @dataclass(slots=True)
@@ -149,9 +146,10 @@ class Channel:
         for name in flight.removed:
             self.holdings.pop(name, None)
             self.gone.pop(name, None)
-        for name in flight.names():
-            self.asked.pop(name, None)
-            self.flying.add(name)
+        if self.asked:
+            for name in flight.names:
+                self.asked.pop(name, None)
+        self.flying.update(flight.names)
         self.flights[nonce] = flight
         self.last_nonce = nonce
         self.owes_answer = False
@@ -163,7 +161,7 @@ class Channel:
         """
         flight = self.flights.pop(nonce, None)
         if flight is not None:
-            self.flying.difference_update(flight.names())
+            self.flying.difference_update(flight.names)
         return flight
 
     def accept(self, resource: Resource) -> None:

@@ -37,8 +37,8 @@ class DeltaSession(Session):
             self._note_unknown_type(request.type_url, request.subscribe)
             return None
         verdict = self._answer(channel, request.nonce, request.error)
-        self._resubscribe(channel, request)
-        if request.subscribe:
+        if request.subscribe or request.unsubscribe or not channel.subscription.requested:
+            self._resubscribe(channel, request)
             self._check_stream()
         return verdict
 

@@ -60,10 +60,12 @@ class Session(ABC):
             return None
         for channel in self._channels.values():
             self._requirements.review_settled()
+            if not (channel.dirty or channel.owes_answer):
+                continue
             if response := self._addition(channel, self._snapshot):
                 return response
         for channel in reversed(self._channels.values()):
-            if response := self._removal(channel):
+            if channel.gone and (response := self._removal(channel)):
                 return response
         return self._answer_unknown_type()
 
@@ -199,7 +201,7 @@ class Session(ABC):
         return None
 
     def _removal(self, channel: Channel) -> Response | None:
-        if not channel.gone or (channel.type_url in ROOT_TYPES and not self._may_remove(channel)):
+        if channel.type_url in ROOT_TYPES and not self._may_remove(channel):
             return None
         return self._send(channel, (), tuple(channel.gone))
 
@@ -229,8 +231,9 @@ class Session(ABC):
         carried = tuple(self._carried(channel, fresh, removed))
         nonce = self._next_nonce()
         body = self._encode(channel.type_url, nonce, carried, removed)
-        alone = len(fresh) == 1 and fresh[0].key.name in channel.alone
-        channel.launch(nonce, Flight(carried, tuple(fresh), removed, alone))
+        names = (*(resource.key.name for resource in fresh), *removed)
+        alone = len(fresh) == 1 and names[0] in channel.alone
+        channel.launch(nonce, Flight(carried, tuple(fresh), removed, names, alone))
         if channel.type_url is TypeUrl.CLUSTER:
             self._follow_up(fresh, removed)
         return Response(channel.type_url, nonce, body, carried, removed)

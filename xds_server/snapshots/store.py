@@ -131,15 +131,13 @@ class SnapshotStore:
         wanted = self._wanted(key)
         if wanted is None:
             return
+        quarantine = self._waypoints[key.waypoint].quarantine
+        if not quarantine.refused():
+            _accept(quarantine, key, resources, wanted)
+            return
         with self._reporting(key.waypoint):
-            quarantine = self._waypoints[key.waypoint].quarantine
-            anything_refused = bool(quarantine.refused())
-            for resource in resources:
-                current = wanted.get(resource.key)
-                if current is not None:
-                    quarantine.accept(Slot.of(key, resource.key), resource, current)
-            if anything_refused:
-                self._refresh(key.waypoint, resources)
+            _accept(quarantine, key, resources, wanted)
+            self._refresh(key.waypoint, resources)
 
     def reject(self, key: ProxyKey, rejected: Rejected) -> None:
         """An Envoy of ``key`` refused a response. Nothing changes while no culprit is known."""
@@ -258,6 +256,15 @@ class SnapshotStore:
             return False
         quarantine = self._waypoints[proxy.waypoint].quarantine
         return quarantine.substitute(Slot.of(proxy, key), wanted) != served.snapshot.get(key)
+
+
+def _accept(
+    quarantine: Quarantine, key: ProxyKey, resources: Collection[Resource], wanted: Snapshot
+) -> None:
+    for resource in resources:
+        current = wanted.get(resource.key)
+        if current is not None:
+            quarantine.accept(Slot.of(key, resource.key), resource, current)
 
 
 def _wanting(known: _Waypoint, slot: Slot) -> Iterator[tuple[ProxyKey, Resource]]:

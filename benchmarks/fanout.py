@@ -1,0 +1,213 @@
+"""One small change for everybody, and the streams themselves, beside the least that could do it.
+
+The least is a server of grpc.aio that knows nothing of xDS: it writes finished bytes to whoever has
+called, awaits each write, and reads what comes back. Both serve the same streams in turns.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import grpc
+import structlog
+
+from benchmarks.loadclient import LoadClient
+from benchmarks.plane import NO_BUCKETS, quantile, rss_mib
+from translators.wire.discovery import delta_response
+from translators.wire.resource import Resource, ResourceKey, TypeUrl, content_version
+from translators.wire.snapshot import Snapshot
+from xds_server.ads import AdsServer, AdsService
+from xds_server.ads.service import SERVICE
+from xds_server.identity.peer import LoopbackAuthenticator
+from xds_server.serving.collector import Collector
+from xds_server.snapshots import Observer, ProxyKey, SnapshotStore
+
+_KEY = ResourceKey(TypeUrl.CLUSTER, "inbound-vip|80|http|svc.ns.svc.cluster.local")
+_SIZE = 700
+
+
+def cluster(number: int) -> Resource:
+    """Something of the size of a cluster, which nobody looks into."""
+    body = str(number).encode().ljust(_SIZE, b"x")
+    return Resource(_KEY, body, content_version(body))
+
+
+class Side(Protocol):
+    """A server that can give everybody another cluster."""
+
+    address: str
+
+    def push(self, resource: Resource) -> float:
+        """Begin to; the time at which it did."""
+
+
+class Ours(Observer):
+    """The store and the ADS service, without anything that translates."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self._store = SnapshotStore()
+        self._store.observe(self)
+        self.service = AdsService(self._store, LoopbackAuthenticator(), NO_BUCKETS)
+        self._snapshot = Snapshot.of([cluster(0)])
+
+    def attached(self, key: ProxyKey) -> None:
+        """Somebody came."""
+        self._store.publish(key, self._snapshot, None)
+
+    def push(self, resource: Resource) -> float:
+        """Publish it to all."""
+        at = time.monotonic()
+        self._snapshot = self._snapshot.updated([resource])
+        for key in self._store.attached():
+            self._store.publish(key, self._snapshot, [resource.key])
+        return at
+
+
+class Least:
+    """Finished bytes to whoever has called."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self._latest = self._bytes(cluster(0))
+        self._wakers: set[asyncio.Event] = set()
+
+    def _bytes(self, resource: Resource) -> bytes:
+        return delta_response(TypeUrl.CLUSTER, "1", [resource])
+
+    def push(self, resource: Resource) -> float:
+        """Write it to all."""
+        at = time.monotonic()
+        self._latest = self._bytes(resource)
+        for waker in self._wakers:
+            waker.set()
+        return at
+
+    async def call(self, _: object, context: Any) -> None:
+        """One stream."""
+        await context.read()
+        waker = asyncio.Event()
+        self._wakers.add(waker)
+        reading = asyncio.create_task(self._read(context))
+        try:
+            while True:
+                await context.write(self._latest)
+                await waker.wait()
+                waker.clear()
+        finally:
+            self._wakers.discard(waker)
+            reading.cancel()
+
+    async def _read(self, context: Any) -> None:
+        while await context.read() is not grpc.aio.EOF:
+            pass
+
+
+@asynccontextmanager
+async def ours() -> AsyncIterator[Side]:
+    """Our server on a free port."""
+    side = Ours()
+    server = AdsServer(side.service)
+    side.address = f"127.0.0.1:{server.listen_plaintext('127.0.0.1:0')}"
+    await server.start()
+    try:
+        yield side
+    finally:
+        await server.stop(grace=0.5)
+
+
+@asynccontextmanager
+async def least() -> AsyncIterator[Side]:
+    """The least one on a free port."""
+    side, server = Least(), grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+    method = grpc.stream_stream_rpc_method_handler(side.call)
+    handlers = {"DeltaAggregatedResources": method}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    side.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    try:
+        yield side
+    finally:
+        await server.stop(0.5)
+
+
+async def connect(side: Side, load: LoadClient, streams: int) -> dict[str, float]:
+    """What it costs that everybody is there."""
+    before, spent = rss_mib(), -time.process_time()
+    names = [f"ns-{n}" for n in range(streams // 2)]
+    answer = await load.do("connect", namespaces=names, replicas=2)
+    spent += time.process_time()
+    await load.arrivals()
+    return {
+        "connected_s": answer["seconds"],
+        "cpu_ms_a_stream": 1000 * spent / streams,
+        "kib_a_stream": 1024 * (rss_mib() - before) / streams,
+    }
+
+
+async def push(side: Side, load: LoadClient, streams: int, number: int) -> dict[str, float]:
+    """One change for everybody."""
+    spent, arrived = -time.process_time(), list[float]()
+    at = side.push(cluster(number))
+    async with asyncio.timeout(60):
+        while len(arrived) < streams:
+            await asyncio.sleep(0.05)
+            arrived += [1000 * (one.at - at) for one in await load.arrivals()]
+    spent += time.process_time()
+    return {
+        "cpu_us_a_push": 1e6 * spent / streams,
+        "p50_ms": quantile(arrived, 0.5),
+        "p99_ms": quantile(arrived, 0.99),
+        "more_than_one_each": len(arrived) - streams,
+    }
+
+
+async def run(streams: int, rounds: int) -> dict[str, Any]:
+    """Medians of both sides, and the ratios."""
+    found: dict[str, dict[str, float]] = {}
+    async with ours() as one, least() as other:
+        sides = {"ours": one, "least": other}
+        async with (
+            LoadClient(one.address, "clusters") as load,
+            LoadClient(other.address, "clusters") as other_load,
+        ):
+            loads = {"ours": load, "least": other_load}
+            for name, side in sides.items():
+                found[name] = await connect(side, loads[name], streams)
+            pushes: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
+            for number in range(1, rounds + 1):
+                for name, side in sides.items():
+                    pushes[name].append(await push(side, loads[name], streams, number))
+    for name, figures in pushes.items():
+        for key in figures[0]:
+            found[name][key] = statistics.median(one[key] for one in figures)
+    ratios = {key: found["ours"][key] / value for key, value in found["least"].items() if value > 0}
+    return {
+        name: {key: round(value, 3) for key, value in figures.items()}
+        for name, figures in {**found, "ratio": ratios}.items()
+    }
+
+
+def main() -> None:
+    """Print the figures as JSON."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--streams", type=int, nargs="*", default=[100, 1000])
+    options.add_argument("--rounds", type=int, default=5)
+    given = options.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    collector = Collector()
+    with collector.watching():
+        collector.settle()
+        figures = {str(n): asyncio.run(run(n, given.rounds)) for n in given.streams}
+    json.dump({"benchmark": "fanout", **figures}, sys.stdout, indent=2)
+    print()
+
+
+if __name__ == "__main__":
+    main()
