@@ -41,6 +41,9 @@ from translators.wire.schema import dataclass_fields
 _Make = Callable[[type[Message], dict[str, Any]], Any]
 
 _make: ContextVar[_Make | None] = ContextVar("what calling a message class does", default=None)
+what_is_made = _make.get
+"""What calling a message class does now; None if it does what it does as shipped."""
+
 _insisting: ContextVar[bool] = ContextVar("validation whatever is asked for", default=False)
 _adopted: set[type[Message]] = set()
 
@@ -76,11 +79,6 @@ def validated() -> Iterator[None]:
     finally:
         _make.reset(make)
         _insisting.reset(insisting)
-
-
-def is_making(make: _Make) -> bool:
-    """Whether calling a message class gives what ``make`` does now."""
-    return _make.get() is make
 
 
 def unknown_fields(message_class: type[Message], given: Iterable[str]) -> TypeError:

@@ -34,12 +34,12 @@ def _long_varint(value: int) -> bytes:
 
 # Most lengths, ports, weights and tags are small: looking them up is five times cheaper.
 _TABLE_SIZE = 1 << 12
-_TABLE = tuple(_long_varint(value) for value in range(_TABLE_SIZE))
+SMALL_VARINTS = tuple(_long_varint(value) for value in range(_TABLE_SIZE))
 
 
 def varint(value: int) -> bytes:
     """A non-negative integer in groups of seven bits, the lowest first."""
-    return _TABLE[value] if value < _TABLE_SIZE else _long_varint(value)
+    return SMALL_VARINTS[value] if value < _TABLE_SIZE else _long_varint(value)
 
 
 def tag(number: int, wire_type: WireType) -> bytes:
@@ -50,7 +50,7 @@ def tag(number: int, wire_type: WireType) -> bytes:
 def delimit(body: bytes) -> bytes:
     """The body with its length before it."""
     size = len(body)
-    return (_TABLE[size] if size < _TABLE_SIZE else _long_varint(size)) + body
+    return (SMALL_VARINTS[size] if size < _TABLE_SIZE else _long_varint(size)) + body
 
 
 def _bool(value: bool) -> bytes:

@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from betterproto2 import Message
 
-from translators.wire.construction import is_making
+from translators.wire.construction import what_is_made
 from translators.wire.encoder import encoded
 
 _Arguments = ParamSpec("_Arguments")
@@ -31,7 +31,7 @@ def shared(build: Callable[_Arguments, _Part]) -> Callable[_Arguments, _Part]:
 
     @wraps(build)
     def part(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Part:
-        if not is_making(encoded):
+        if what_is_made() is not encoded:
             return build(*args, **kwargs)
         key = (args, tuple(kwargs.items()))
         if key in known:
@@ -55,7 +55,7 @@ def kept(
 
     @wraps(build)
     def part(node: _Node, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Part:
-        if not is_making(encoded):
+        if what_is_made() is not encoded:
             return build(node, *args, **kwargs)
         # No other node can come to have the same identity, for this one is held.
         key = (id(node), (args, tuple(kwargs.items())))

@@ -18,10 +18,10 @@ from betterproto2 import TYPE_MESSAGE, Message
 from envoy_data_plane.google.protobuf import Any as AnyMessage
 from envoy_data_plane.message_pool import default_message_pool
 
-from translators.wire.construction import is_making
+from translators.wire.construction import what_is_made
 from translators.wire.encoder import class_of, encode, encoded, part_class_of
 from translators.wire.fields import read_delimited, read_fields, read_text
-from translators.wire.scalar import WireType, delimit, tag, varint
+from translators.wire.scalar import SMALL_VARINTS, WireType, delimit, tag, varint
 from translators.wire.schema import member_class, proto_fields
 
 _Arguments = ParamSpec("_Arguments")
@@ -44,20 +44,22 @@ def template(build: Callable[_Arguments, _Built]) -> Callable[_Arguments, _Built
     layout, which must be hashable. It is called as it stands outside of ``encoding()``, and
     whenever a text is empty or a message not there, for such are left out.
     """
-    made: dict[tuple[Any, ...], Callable[..., Any]] = {}
-    count = sum(map(_is_slot, kinds(build)))
+    made: dict[tuple[Any, ...], Callable[..., _Built]] = {}
+    given = kinds(build)
+    count = sum(map(_is_slot, given))
+    one_layout = count == len(given)
 
     @wraps(build)
     def part(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Built:
-        if not is_making(encoded):
+        if what_is_made() is not encoded:
             return build(*args, **kwargs)
-        layout = args[count:]
+        slots, layout = (args, ()) if one_layout else (args[:count], args[count:])
         splice = made.get(layout)
         if splice is None:
             if len(made) >= _LIMIT:
                 made.clear()
             splice = made[layout] = _splicer(build, layout)
-        return cast(_Built, splice(*args[:count]))
+        return splice(*slots)
 
     templates.append(part)
     return part
@@ -90,15 +92,20 @@ def _splicer(build: Callable[..., Message], layout: tuple[Any, ...]) -> Callable
     slots = [kind for kind in kinds(build) if _is_slot(kind)]
     marks = (_marked(kind, _MARK.format(at)) for at, kind in enumerate(slots))
     message = build(*marks, *layout)
-    pieces = tuple(_pieces(encode(message), class_of(message)))
+    lines: list[str] = []
+    terms, _ = _lay_out(_pieces(encode(message), class_of(message)), lines)
+    merged = _merged(terms)
     known: dict[str, Any] = {
         "build": lambda *given: build(*given, *layout),
         "part": part_class_of(class_of(message)),
-        "delimit": delimit,
         "join": b"".join,
+        "small": SMALL_VARINTS,
+        "varint": varint,
+        "k": [term for term in merged if isinstance(term, bytes)],
+        "p": [None if kind is str else part_class_of(kind) for kind in slots],
     }
-    known |= {f"p{at}": part_class_of(kind) for at, kind in enumerate(slots) if kind is not str}
-    exec(_source(slots, pieces, known), known)  # noqa: S102 - of our own making, no text is in it
+    # Of our own making: no argument and no text of anybody's is in it.
+    exec(_source(slots, lines, merged), known)  # noqa: S102
     return cast(Callable[..., Any], known["splice"])
 
 
@@ -117,54 +124,67 @@ def _marked(kind: type[Any], mark: str) -> Any:
     return mark if kind is str else part_class_of(kind)(mark.encode())
 
 
-def _source(kinds: list[type[Any]], pieces: tuple[_Piece, ...], known: dict[str, Any]) -> str:
-    names = [f"a{at}" for at in range(len(kinds))]
-    usable = [
-        name if kind is str else f"type({name}) is p{at}"
-        for at, (name, kind) in enumerate(zip(names, kinds, strict=True))
+def _source(slots: list[type[Any]], lines: list[str], terms: list[bytes | str]) -> str:
+    """The text of a function that joins the terms, of which ``lines`` make the lengths.
+
+    It is given constants and classes as the defaults of arguments: nothing is found faster.
+    """
+    names = [f"a{at}" for at in range(len(slots))]
+    texts = [name for name, kind in zip(names, slots, strict=True) if kind is str]
+    classes = [f"p{at}" for at, kind in enumerate(slots) if kind is not str]
+    constants = [f"k{at}" for at in range(sum(isinstance(term, bytes) for term in terms))]
+    numbered = iter(constants)
+    joined = [next(numbered) if isinstance(term, bytes) else term for term in terms]
+    known = [f"{name}={name[0]}[{name[1:]}]" for name in (*classes, *constants)]
+    common = [f"{name}={name}" for name in ("part", "join", "small", "varint")]
+    usable = [*texts, *(f"type(a{name[1:]}) is {name}" for name in classes)]
+    body = [
+        f"if not ({' and '.join(usable)}):",
+        f"    return build({', '.join(names)})",
+        *(f"{name} = {name}.encode()" for name in texts),
+        *lines,
+        f"return part(join(({', '.join(joined)},)))",
     ]
-    lines = [
-        f"def splice({', '.join(names)}):",
-        f"    if not ({' and '.join(usable)}):",
-        f"        return build({', '.join(names)})",
-        *(
-            f"    {name} = {name}.encode()"
-            for name, kind in zip(names, kinds, strict=True)
-            if kind is str
-        ),
-        f"    return part({_expression(pieces, known)})",
-    ]
-    return "\n".join(lines)
+    head = f"def splice({', '.join((*names, *known, *common))}):"
+    return "\n    ".join((head, *body))
 
 
-def _expression(pieces: Iterable[_Piece], known: dict[str, Any]) -> str:
-    terms = []
-    for piece in _merged(pieces):
+def _lay_out(pieces: Iterable[_Piece], lines: list[str]) -> tuple[list[bytes | str], str]:
+    """The pieces as constants and names, one after the other, and how long they are together.
+
+    What makes their lengths is added to ``lines``.
+    """
+    terms: list[bytes | str] = []
+    lengths: list[str] = []
+    for piece in pieces:
         match piece:
             case bytes():
-                name = f"k{len(known)}"
-                known[name] = piece
-                terms.append(name)
+                terms.append(piece)
+                lengths.append(str(len(piece)))
             case _Slot(position):
                 terms.append(f"a{position}")
+                lengths.append(f"len(a{position})")
             case _Delimited(inner):
-                terms.append(f"delimit({_expression(inner, known)})")
-    return f"join(({', '.join(terms)},))" if len(terms) != 1 else terms[0]
+                below, length = _lay_out(inner, lines)
+                size, header = f"size{len(lines)}", f"head{len(lines)}"
+                lines.append(f"{size} = {length}")
+                short = f"{size} < {len(SMALL_VARINTS)}"
+                lines.append(f"{header} = small[{size}] if {short} else varint({size})")
+                terms += (header, *below)
+                lengths += (f"len({header})", size)
+    return terms, " + ".join(lengths)
 
 
-def _merged(pieces: Iterable[_Piece]) -> Iterator[_Piece]:
-    """The pieces, with constant ones next to each other made one."""
-    constant = b""
-    for piece in pieces:
-        if isinstance(piece, bytes):
-            constant += piece
-            continue
-        if constant:
-            yield constant
-        constant = b""
-        yield piece
-    if constant:
-        yield constant
+def _merged(terms: Iterable[bytes | str]) -> list[bytes | str]:
+    """The terms, with constants next to each other made one."""
+    merged: list[bytes | str] = []
+    for term in terms:
+        last = merged[-1] if merged else ""
+        if isinstance(term, bytes) and isinstance(last, bytes):
+            merged[-1] = last + term
+        else:
+            merged.append(term)
+    return merged
 
 
 def _pieces(data: bytes, kind: _Kind) -> Iterator[_Piece]:

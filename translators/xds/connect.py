@@ -10,6 +10,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
 )
 
 from translators.ir.listener import ConnectHost, ConnectionRule, ConnectPods, ConnectTable
+from translators.wire import template
 from translators.xds.connect_policy import on_connect
 from translators.xds.direct import pod_hosts
 from translators.xds.filters.ext_authz import armed_checks
@@ -68,12 +69,20 @@ def _virtual_host(host: ConnectHost, authorities: list[str]) -> VirtualHost:
         *armed_rbac(guard),
         *armed_verdicts(opaque),
     )
+    routes = list(_routes(host))
+    if not armed and len(authorities) == len(routes) == 1:
+        return _open_host(host.name, authorities[0], routes[0])
     return VirtualHost(
         name=host.name,
         domains=authorities,
-        routes=list(_routes(host)),
+        routes=routes,
         typed_per_filter_config=per_filter_config(armed),
     )
+
+
+@template
+def _open_host(name: str, authority: str, route: Route) -> VirtualHost:
+    return VirtualHost(name=name, domains=[authority], routes=[route])
 
 
 def _routes(host: ConnectHost) -> Iterator[Route]:

@@ -1,6 +1,7 @@
 """HTTP connection managers: of the tunnels, and of every HTTP service port."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from betterproto2 import Message
@@ -26,7 +27,7 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 )
 
 from translators.ir.listener import HttpChain
-from translators.wire import pack, shared
+from translators.wire import pack, shared, template
 from translators.xds.access_log import dispatch_log, refused_tunnel_log, request_log
 from translators.xds.config_source import ads
 from translators.xds.dynamic_dns import resolve_on_demand
@@ -105,13 +106,19 @@ def requests(chain: HttpChain) -> NetworkFilter:
     Paths are brought to one form before anything looks at them, and the client's address is the
     tunnel's, so that neither can be forged.
     """
+    like = replace(chain, name="", host="", port=0)
+    return _requests(chain.name, stat_name(chain.name), chain.host, like)
+
+
+@template
+def _requests(name: str, stat: str, host: str, like: HttpChain) -> NetworkFilter:
     return _filter(
         HttpConnectionManager(
-            stat_prefix=stat_name(chain.name),
-            rds=_routes(chain.name),
+            stat_prefix=stat,
+            rds=_routes(name),
             # An HTTP/1.0 request need not name a host; policies must find one all the same.
             http_protocol_options=Http1ProtocolOptions(
-                accept_http_10=True, default_host_for_http_10=chain.host
+                accept_http_10=True, default_host_for_http_10=host
             ),
             normalize_path=True,
             merge_slashes=True,
@@ -129,9 +136,9 @@ def requests(chain: HttpChain) -> NetworkFilter:
                 HttpConnectionManagerServerHeaderTransformation.PASS_THROUGH
             ),
             stream_idle_timeout=_NEVER,
-            common_http_protocol_options=_lifetime(chain.max_duration_ms),
+            common_http_protocol_options=_lifetime(like.max_duration_ms),
             upgrade_configs=[HttpConnectionManagerUpgradeConfig(upgrade_type="websocket")],
-            http_filters=_request_filters(chain),
+            http_filters=_request_filters(like),
             access_log=[request_log()],
         )
     )

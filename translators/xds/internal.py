@@ -37,7 +37,7 @@ from envoy_data_plane.xds.type.matcher.v3 import (
 )
 
 from translators.ir.listener import HttpChain, InternalListener, PortBinding, TcpChain
-from translators.wire import pack, shared
+from translators.wire import pack, shared, template
 from translators.xds.access_log import refused_connection_log
 from translators.xds.address import canonical_ip
 from translators.xds.filters.tcp_proxy import forward
@@ -131,11 +131,19 @@ def _matcher(node: InternalListener) -> Matcher | None:
             by_port.setdefault(str(binding.port), decision)
     if not ports:
         return None  # Envoy refuses an empty look-up
-    by_address = {
-        address: MatcherOnMatch(matcher=_look_up(DestinationPortInput(), by_port))
-        for address, by_port in ports.items()
-    }
+    by_address = {address: _by_port(by_port) for address, by_port in ports.items()}
     return _look_up(DestinationIpInput(), by_address)
+
+
+def _by_port(choices: Mapping[str, MatcherOnMatch]) -> MatcherOnMatch:
+    if len(choices) == 1:
+        return _by_one_port(*next(iter(choices.items())))
+    return MatcherOnMatch(matcher=_look_up(DestinationPortInput(), choices))
+
+
+@template
+def _by_one_port(port: str, decision: MatcherOnMatch) -> MatcherOnMatch:
+    return MatcherOnMatch(matcher=_look_up(DestinationPortInput(), {port: decision}))
 
 
 def _decision(binding: PortBinding, sniff: bool) -> MatcherOnMatch | None:
@@ -176,6 +184,7 @@ def _look_up(
     )
 
 
+@template
 def _use(chain: str) -> MatcherOnMatch:
     name = pack(StringValue(value=chain))
     return MatcherOnMatch(action=TypedExtensionConfig(name="chain", typed_config=name))

@@ -3,6 +3,8 @@
 from typing import assert_never
 
 from envoy_data_plane.envoy.config.rbac.v3 import Permission, PermissionSet
+from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher
+from envoy_data_plane.envoy.type.matcher.v3 import PathMatcher
 
 from translators.ir.authorization import (
     AllOf,
@@ -24,6 +26,7 @@ from translators.ir.authorization import (
     SniIs,
     SourceIp,
 )
+from translators.wire import template
 from translators.xds.address import envoy_cidr
 from translators.xds.claim import claim_is
 from translators.xds.request import head_matches, path_matches
@@ -48,9 +51,9 @@ def permission(predicate: Predicate) -> Permission:  # noqa: C901 (a closed unio
         case Not(part):
             return _negated(permission(part))
         case HeaderIs() | HostIs() | MethodIs():
-            return Permission(header=head_matches(predicate))
+            return _of_header(head_matches(predicate))
         case PathIs():
-            return Permission(url_path=path_matches(predicate))
+            return _of_path(path_matches(predicate))
         case ClaimIs():
             return Permission(sourced_metadata=claim_is(predicate))
         case DestinationIp(range_):
@@ -65,8 +68,25 @@ def permission(predicate: Predicate) -> Permission:  # noqa: C901 (a closed unio
             assert_never(predicate)
 
 
+@template
+def _of_header(matcher: HeaderMatcher) -> Permission:
+    return Permission(header=matcher)
+
+
+@template
+def _of_path(matcher: PathMatcher) -> Permission:
+    return Permission(url_path=matcher)
+
+
 def _all_of(parts: list[Permission]) -> Permission:
+    if len(parts) == 2:
+        return _both(*parts)
     return Permission(and_rules=PermissionSet(rules=parts)) if parts else Permission(any=True)
+
+
+@template
+def _both(one: Permission, other: Permission) -> Permission:
+    return Permission(and_rules=PermissionSet(rules=[one, other]))
 
 
 def _any_of(parts: list[Permission]) -> Permission:

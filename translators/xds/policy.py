@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from envoy_data_plane.envoy.config.rbac.v3 import Policy, Rbac, RbacAction
+from envoy_data_plane.envoy.config.rbac.v3 import Permission, Policy, Principal, Rbac, RbacAction
 
 from translators.ir.authorization import AuthzRule
+from translators.wire import template
 from translators.xds.permission import permission
 from translators.xds.principal import principal
 
@@ -29,4 +30,9 @@ def rules(action: RbacAction, given: Iterable[AuthzRule]) -> Rbac:
 
 
 def _policy(rule: AuthzRule) -> Policy:
-    return Policy(permissions=[permission(rule.operations)], principals=[principal(rule.sources)])
+    return _both(permission(rule.operations), principal(rule.sources))
+
+
+@template
+def _both(operation: Permission, source: Principal) -> Policy:
+    return Policy(permissions=[operation], principals=[source])

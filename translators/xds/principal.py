@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from envoy_data_plane.envoy.config.rbac.v3 import Principal, PrincipalSet
+from envoy_data_plane.envoy.type.matcher.v3 import FilterStateMatcher
 
 from translators.ir.authorization import (
     AllOf,
@@ -24,6 +25,7 @@ from translators.ir.authorization import (
     SniIs,
     SourceIp,
 )
+from translators.wire import template
 from translators.xds.claim import claim_is
 from translators.xds.peer import peer_is, principal_is, source_in
 from translators.xds.request import head_matches, path_matches
@@ -48,9 +50,9 @@ def principal(predicate: Predicate) -> Principal:  # noqa: C901 (a closed union)
         case Not(part):
             return _negated(principal(part))
         case PeerIs():
-            return Principal(filter_state=peer_is(predicate))
+            return _of_state(peer_is(predicate))
         case PrincipalIs():
-            return Principal(filter_state=principal_is(predicate))
+            return _of_state(principal_is(predicate))
         case SourceIp(range_) | RemoteIp(range_):
             return Principal(filter_state=source_in(range_))
         case HeaderIs() | HostIs() | MethodIs():
@@ -63,6 +65,11 @@ def principal(predicate: Predicate) -> Principal:  # noqa: C901 (a closed union)
             raise ValueError(f"{predicate} can only be asked of an operation")
         case _:
             assert_never(predicate)
+
+
+@template
+def _of_state(matcher: FilterStateMatcher) -> Principal:
+    return Principal(filter_state=matcher)
 
 
 def _all_of(parts: list[Principal]) -> Principal:

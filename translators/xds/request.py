@@ -7,6 +7,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import PathMatcher, StringMatcher
 
 from translators.ir.authorization import HeaderIs, HostIs, MethodIs, PathIs, TextKind, TextMatch
 from translators.ir.host import split_host
+from translators.wire import template
 from translators.xds.text import escaped, regex, text_matcher
 
 _OPERATORS = {"{*}": "[^/]+", "{**}": ".*"}
@@ -20,7 +21,7 @@ def header_matches(name: str, text: TextMatch) -> HeaderMatcher:
     """
     if text.kind is TextKind.PRESENT:
         return HeaderMatcher(name=name, present_match=True)
-    return HeaderMatcher(name=name, string_match=text_matcher(text))
+    return _header(name, text_matcher(text))
 
 
 def head_matches(predicate: HeaderIs | HostIs | MethodIs) -> HeaderMatcher:
@@ -29,7 +30,7 @@ def head_matches(predicate: HeaderIs | HostIs | MethodIs) -> HeaderMatcher:
         case HeaderIs(name, text):
             return header_matches(name, text)
         case HostIs(text):
-            return HeaderMatcher(name=":authority", string_match=_host(text))
+            return _header(":authority", _host(text))
         case MethodIs(text):
             return header_matches(":method", text)
 
@@ -37,8 +38,18 @@ def head_matches(predicate: HeaderIs | HostIs | MethodIs) -> HeaderMatcher:
 def path_matches(predicate: PathIs) -> PathMatcher:
     """What is asked of the path, its query left out."""
     if predicate.text.kind is TextKind.TEMPLATE:
-        return PathMatcher(path=regex(_template(predicate.text.value)))
-    return PathMatcher(path=text_matcher(predicate.text))
+        return _path(regex(_template(predicate.text.value)))
+    return _path(text_matcher(predicate.text))
+
+
+@template
+def _header(name: str, text: StringMatcher) -> HeaderMatcher:
+    return HeaderMatcher(name=name, string_match=text)
+
+
+@template
+def _path(text: StringMatcher) -> PathMatcher:
+    return PathMatcher(path=text)
 
 
 def _template(text: str) -> str:
