@@ -274,6 +274,19 @@ async def test_gateways_of_others_are_left_alone(
         assert told == {"Unknown"}  # as the API server's defaults have it
 
 
+async def test_nothing_is_made_for_a_gateway_that_is_about_to_go(
+    cluster: Cluster, one: Replica
+) -> None:
+    held = gateway(metadata={"finalizers": ["example.com/wait"]})
+    cluster.api.put(held)
+    await eventually(lambda: "deployments" in cluster.owned())
+    cluster.api.remove(held)  # it stays until somebody removes the finalizer
+    await eventually(lambda: one.server._compiler.deployable() == [])
+    cluster.api.remove(cluster.deployment())
+    await asyncio.sleep(0.7)
+    assert cluster.find(APPS, "deployments") is None
+
+
 async def test_a_namespace_of_another_revision_is_left_alone(
     cluster: Cluster, start: Start
 ) -> None:

@@ -12,6 +12,6 @@ def deployable(reader: Reader, mesh: Mesh, gateway: Gateway) -> bool:
 
     One whose listeners are wrong is not deployed: nobody could reach it.
     """
-    if gateway.wants_addresses or not is_ours(reader, mesh, gateway):
+    if gateway.wants_addresses or gateway.terminating:
         return False
-    return has_valid_listener(gateway)
+    return has_valid_listener(gateway) and is_ours(reader, mesh, gateway)

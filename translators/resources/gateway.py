@@ -70,6 +70,7 @@ class Gateway(KubernetesObject):
     """A Gateway. ``addresses`` are those of its status: (type, value).
 
     ``wants_addresses``: its spec names addresses, so that somebody else deploys it.
+    ``terminating``: it is about to go.
     """
 
     kind: ClassVar[str] = "Gateway"
@@ -81,3 +82,4 @@ class Gateway(KubernetesObject):
     service_account: str = ""  # annotation gateway.istio.io/service-account, else the own name
     infrastructure: Infrastructure = Infrastructure()
     wants_addresses: bool = False
+    terminating: bool = False

@@ -35,6 +35,7 @@ def read_gateway(root: Fields, meta: Metadata) -> Gateway:
         service_account=read_named_account(root.within("metadata"), _SERVICE_ACCOUNT, meta.name),
         infrastructure=spec.part("infrastructure", _read_infrastructure) or Infrastructure(),
         wants_addresses=bool(spec.raw("addresses")),
+        terminating=root.within("metadata").raw("deletionTimestamp") is not None,
     )
 
 
