@@ -85,6 +85,8 @@ class Scale:
         pauses = self.plane.pauses.take()
         arrived = [one.at for one in await self._settled(load) if one.client < REPLICAS]
         latencies = [1000 * (min(a for a in arrived if a >= at) - at) for at in changed]
+        self.plane.change(worlds.endpoint_slice("ns-0", 0, 0, self.pods))
+        await self._settled(load)
         return {
             "streams": answer["streams"],
             "configured_s": round(answer["seconds"], 2),
