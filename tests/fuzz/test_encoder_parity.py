@@ -35,6 +35,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from translators import xds
+from translators.ir.listener import HttpChain
 from translators.wire import encode, encoding, unvalidated
 from translators.wire.schema import member_class, proto_fields
 from translators.wire.template import kinds, templates
@@ -196,6 +197,17 @@ def arguments(kind: Any) -> st.SearchStrategy[Any]:
             return st.integers(1, 65535)
         case type() if issubclass(kind, Message):
             return recipes(kind, 2)
+        case type() if kind is HttpChain:
+            ages = st.none() | st.integers(1, 10**9)
+            first = st.booleans()
+            return st.builds(
+                HttpChain,
+                st.just(""),
+                st.just(""),
+                st.just(0),
+                tokens_first=first,
+                max_duration_ms=ages,
+            )
     raise AssertionError(kind)
 
 
