@@ -13,10 +13,12 @@ from translators.gateway_api.indexes import (
     SERVICES_BY_WAYPOINT,
 )
 from translators.gateway_api.labels import (
+    CANARY_WEIGHT,
     FOR_SERVICE_ACCOUNT,
     MANAGED,
     WAYPOINT_FOR,
     asks_for_waypoint,
+    named_canary,
     named_waypoint,
 )
 from translators.gateway_api.selectors import selects
@@ -24,6 +26,7 @@ from translators.gateway_api.served import Served
 from translators.ir.waypoint import Mesh, TrafficType, WaypointName
 from translators.resources.core import Namespace, Service
 from translators.resources.gateway import Gateway, GatewayClass, GatewayListener
+from translators.resources.metadata import Metadata
 from translators.world import Reader
 
 CONTROLLER = "istio.io/mesh-controller"
@@ -34,6 +37,8 @@ WAYPOINT_CLASS = "istio-waypoint"
 
 HBONE_PORT = 15008
 HBONE = "HBONE"
+
+_ALL = 100  # per cent
 
 UNSUPPORTED_TRAFFIC = "UnsupportedTrafficType"
 
@@ -94,6 +99,35 @@ def waypoint_of(reader: Reader, service: Served) -> Bound | NotBound | None:
     return attach(reader, waypoint, service.meta.namespace, TrafficType.SERVICE)
 
 
+def canary_of(reader: Reader, service: Served) -> Bound | NotBound | None:
+    """The second waypoint of a service; None if it asks for none, or has no first one.
+
+    Both are named by the same object. Clients' proxies share their connections between the two by
+    the annotated weight; each must be able to answer all of them.
+    """
+    primary = waypoint_of(reader, service)
+    if not isinstance(primary, Bound):
+        return None
+    owner = _owner_of_wish(reader, service)
+    wanted = named_canary(owner, service.meta.namespace) if owner else None
+    if owner is None or wanted is None:
+        return None
+    if wanted == primary.waypoint:
+        message = f'canary waypoint "{wanted}" is the primary waypoint'
+        return NotBound(wanted, "CanarySameAsPrimary", message)
+    weight = owner.annotations.get(CANARY_WEIGHT, "0")
+    if not (weight.isascii() and weight.isdigit() and int(weight) <= _ALL):
+        message = f"{CANARY_WEIGHT}: {weight[:64]!r} is no whole number from 0 to {_ALL}"
+        return NotBound(wanted, "CanaryInvalidWeight", message)
+    return attach(reader, wanted, service.meta.namespace, TrafficType.SERVICE)
+
+
+def is_served_by(reader: Reader, service: Served, waypoint: WaypointName) -> bool:
+    """Whether a waypoint answers for a service, as its first waypoint or as the canary."""
+    bound = Bound(waypoint)
+    return waypoint_of(reader, service) == bound or canary_of(reader, service) == bound
+
+
 def attach(
     reader: Reader, waypoint: WaypointName, namespace: str, traffic: TrafficType
 ) -> Bound | NotBound:
@@ -124,7 +158,7 @@ def bound_services(reader: Reader, waypoint: WaypointName) -> list[Served]:
     return [
         candidates[name]
         for name in sorted(candidates)
-        if waypoint_of(reader, candidates[name]) == Bound(waypoint)
+        if is_served_by(reader, candidates[name], waypoint)
     ]
 
 
@@ -177,11 +211,16 @@ def _wanted(reader: Reader, service: Served) -> WaypointName | None:
 
 
 def _named(reader: Reader, service: Served) -> WaypointName | None:
-    home = service.meta.namespace
+    owner = _owner_of_wish(reader, service)
+    return named_waypoint(owner, service.meta.namespace) if owner else None
+
+
+def _owner_of_wish(reader: Reader, service: Served) -> Metadata | None:
+    """Whose labels decide: the service's own, else its namespace's."""
     if asks_for_waypoint(service.meta):
-        return named_waypoint(service.meta, home)
-    namespace = reader.get(Namespace, "", home)
-    return named_waypoint(namespace.meta, home) if namespace else None
+        return service.meta
+    namespace = reader.get(Namespace, "", service.meta.namespace)
+    return namespace.meta if namespace else None
 
 
 def _is_ready(reader: Reader, gateway: Gateway) -> bool:

@@ -1,6 +1,6 @@
 """Which cluster a service port is, seen from a waypoint that may serve it itself or not."""
 
-from translators.gateway_api.binding import Bound, waypoint_of
+from translators.gateway_api.binding import is_served_by
 from translators.gateway_api.endpoints import Destination
 from translators.gateway_api.lookup import owns
 from translators.gateway_api.names import entry_name, http_name, outbound_name, tcp_name
@@ -54,7 +54,7 @@ def outbound_cluster(scope: Scope, target: Target) -> tuple[ServiceCluster, Dest
 
 def _own_protocol(scope: Scope, target: Target) -> PortProtocol | None:
     """What the port speaks if this waypoint serves it, else None."""
-    if waypoint_of(scope.reader, target.service) != Bound(scope.waypoint):
+    if not is_served_by(scope.reader, target.service, scope.waypoint):
         return None
     reader, mesh, waypoint = scope.reader, scope.mesh, scope.waypoint
     if not owns(reader, mesh, waypoint, target.service, target.host, target.port.port):

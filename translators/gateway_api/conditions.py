@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from translators.gateway_api.attachment import takes
-from translators.gateway_api.binding import Bound, NotBound, is_waypoint, waypoint_of
+from translators.gateway_api.binding import Bound, NotBound, canary_of, is_waypoint, waypoint_of
 from translators.gateway_api.connection_routes import (
     connection_issues,
     has_names,
@@ -16,6 +16,7 @@ from translators.gateway_api.issues import Issue, Subject
 from translators.gateway_api.labels import INGRESS_USE_WAYPOINT
 from translators.gateway_api.names import virtual_ips
 from translators.gateway_api.references import Place, Referrer, referrer_of
+from translators.gateway_api.requirement import requirement_conditions
 from translators.gateway_api.rivals import lost_claims
 from translators.gateway_api.rules import Rule, fatal_issues, rule_issues, usable_matches
 from translators.gateway_api.served import (
@@ -61,13 +62,15 @@ def service_conditions(reader: Reader, mesh: Mesh, service: Served) -> tuple[Con
     Nothing is said of a service that asks for none, unless it is a ServiceEntry that needs one.
     """
     bound, origin = waypoint_of(reader, service), origin_of(service)
+    required = requirement_conditions(reader, service)
     if not isinstance(bound, Bound):
         lost = () if bound is None else (_not_bound(origin, bound),)
-        return (*lost, *missing_waypoint(service))
-    message = f"Successfully attached to waypoint {bound.waypoint}{_ingress(reader, service)}"
+        return (*lost, *missing_waypoint(service), *required)
+    ingress, canary = _ingress(reader, service), _lost_canary(reader, service)
+    message = f"Successfully attached to waypoint {bound.waypoint}{ingress}{canary}"
     attached = Condition(origin, WAYPOINT_BOUND, True, "WaypointAccepted", message)
     if isinstance(service, Service):
-        return (attached, *_without_address(origin, service))
+        return (attached, *_without_address(origin, service), *required)
     return (attached, *entry_conditions(reader, mesh, service))
 
 
@@ -94,6 +97,14 @@ def route_conditions(reader: Reader, mesh: Mesh, route: MeshRoute) -> tuple[Cond
         for index, parent in enumerate(route.parents)
         for condition in _parent_conditions(reader, mesh, route, index, parent)
     )
+
+
+def _lost_canary(reader: Reader, service: Served) -> str:
+    """What Istio adds about a second waypoint that can't be had."""
+    canary = canary_of(reader, service)
+    if not isinstance(canary, NotBound):
+        return ""
+    return f". Canary waypoint not attached: {canary.message}"
 
 
 def _ingress(reader: Reader, service: Served) -> str:

@@ -10,6 +10,7 @@ from translators.gateway_api.indexes import PODS_BY_LABEL, SLICES_BY_SERVICE
 from translators.gateway_api.labels import takes_tunnels
 from translators.gateway_api.names import canonical_ip
 from translators.gateway_api.nearness import is_node_only, locality_at, nearness_of
+from translators.gateway_api.requirement import is_withheld
 from translators.gateway_api.served import Served, find_port, find_served
 from translators.gateway_api.texts import is_host_name
 from translators.gateway_api.workloads import member_endpoint, members_of
@@ -47,12 +48,15 @@ class _Candidate:
 
 
 def endpoint_set(reader: Reader, mesh: Mesh, destination: Destination) -> EndpointSet:
-    """The endpoints of a cluster; empty if the service or its port does not exist."""
+    """The endpoints of a cluster.
+
+    There are none if the service or its port does not exist, or if it is ``withheld``.
+    """
     kind, namespace, name = destination.kind, destination.namespace, destination.service
     served = find_served(reader, kind, namespace, name)
     port = find_port(served, destination.port)
     origins = (Origin(kind, namespace, name),)
-    if served is None or port is None:
+    if served is None or port is None or is_withheld(reader, served):
         return EndpointSet(destination.cluster, (), origins)
     found = endpoints_of(reader, mesh, served, port)
     node_only = is_node_only(served)

@@ -3,13 +3,19 @@
 from collections.abc import Iterator
 
 from translators.gateway_api.allocation import ENTRIES_BY_ADDRESS, ENTRIES_BY_SLOT
-from translators.gateway_api.labels import FOR_SERVICE_ACCOUNT, named_waypoint, workload_labels
+from translators.gateway_api.labels import (
+    FOR_SERVICE_ACCOUNT,
+    named_canary,
+    named_waypoint,
+    workload_labels,
+)
 from translators.ir.waypoint import WaypointName
 from translators.resources.core import Namespace, Pod, Service
 from translators.resources.endpointslice import EndpointSlice
 from translators.resources.gateway import GATEWAY_GROUP, Gateway, GatewayClass
 from translators.resources.grpcroute import GRPCRoute
 from translators.resources.httproute import HTTPRoute, ParentRef
+from translators.resources.metadata import Metadata
 from translators.resources.referencegrant import ReferenceGrant
 from translators.resources.serviceentry import ServiceEntry
 from translators.resources.tcproute import TCPRoute, TLSRoute
@@ -43,6 +49,12 @@ def _key(waypoint: WaypointName | None) -> Iterator[tuple[str, ...]]:
         yield waypoint.namespace, waypoint.name
 
 
+def _named(meta: Metadata, home: str) -> Iterator[tuple[str, ...]]:
+    """The waypoint of a service, and its canary."""
+    yield from _key(named_waypoint(meta, home))
+    yield from _key(named_canary(meta, home))
+
+
 SERVICES_BY_NAMESPACE: Index[Service] = Index(
     "service/namespace", Service, lambda service: [(service.meta.namespace,)]
 )
@@ -51,9 +63,9 @@ SERVICES_BY_NAMESPACE: Index[Service] = Index(
 SERVICES_BY_WAYPOINT: Index[Service] = Index(
     "service/waypoint",
     Service,
-    lambda service: _key(named_waypoint(service.meta, service.meta.namespace)),
+    lambda service: _named(service.meta, service.meta.namespace),
 )
-"""Services by the (namespace, name) of the waypoint that their own label names."""
+"""Services by the (namespace, name) of each waypoint that their own labels name."""
 
 ENTRIES_BY_NAMESPACE: Index[ServiceEntry] = Index(
     "serviceentry/namespace", ServiceEntry, lambda entry: [(entry.meta.namespace,)]
@@ -63,9 +75,9 @@ ENTRIES_BY_NAMESPACE: Index[ServiceEntry] = Index(
 ENTRIES_BY_WAYPOINT: Index[ServiceEntry] = Index(
     "serviceentry/waypoint",
     ServiceEntry,
-    lambda entry: _key(named_waypoint(entry.meta, entry.meta.namespace)),
+    lambda entry: _named(entry.meta, entry.meta.namespace),
 )
-"""ServiceEntries by the (namespace, name) of the waypoint that their own label names."""
+"""ServiceEntries by the (namespace, name) of each waypoint that their own labels name."""
 
 ENTRIES_BY_HOST: Index[ServiceEntry] = Index(
     "serviceentry/host", ServiceEntry, lambda entry: [(host,) for host in entry.hosts]
@@ -75,9 +87,9 @@ ENTRIES_BY_HOST: Index[ServiceEntry] = Index(
 NAMESPACES_BY_WAYPOINT: Index[Namespace] = Index(
     "namespace/waypoint",
     Namespace,
-    lambda namespace: _key(named_waypoint(namespace.meta, namespace.meta.name)),
+    lambda namespace: _named(namespace.meta, namespace.meta.name),
 )
-"""Namespaces by the (namespace, name) of the waypoint that their label names."""
+"""Namespaces by the (namespace, name) of each waypoint that their labels name."""
 
 PODS_BY_WAYPOINT: Index[Pod] = Index(
     "pod/waypoint", Pod, lambda pod: _key(named_waypoint(pod.meta, pod.meta.namespace))

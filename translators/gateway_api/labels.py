@@ -8,6 +8,11 @@ from translators.resources.workloadentry import WorkloadEntry
 
 USE_WAYPOINT = "istio.io/use-waypoint"
 USE_WAYPOINT_NAMESPACE = "istio.io/use-waypoint-namespace"
+USE_CANARY = "istio.io/use-waypoint-canary"
+USE_CANARY_NAMESPACE = "istio.io/use-waypoint-canary-namespace"
+CANARY_WEIGHT = "istio.io/use-waypoint-canary-weight"
+"""An annotation: the percentage of connections that clients' proxies send to the canary."""
+
 WAYPOINT_FOR = "istio.io/waypoint-for"
 INGRESS_USE_WAYPOINT = "istio.io/ingress-use-waypoint"
 FOR_SERVICE_ACCOUNT = "istio.io/for-service-account"
@@ -34,6 +39,14 @@ def named_waypoint(meta: Metadata, home: str) -> WaypointName | None:
     if not name or name == _NO_WAYPOINT:
         return None
     return WaypointName(meta.labels.get(USE_WAYPOINT_NAMESPACE) or home, name)
+
+
+def named_canary(meta: Metadata, home: str) -> WaypointName | None:
+    """The second waypoint that an object names beside its first, None if it names none."""
+    name = meta.labels.get(USE_CANARY, _NO_WAYPOINT)
+    if not name or name == _NO_WAYPOINT or named_waypoint(meta, home) is None:
+        return None
+    return WaypointName(meta.labels.get(USE_CANARY_NAMESPACE) or home, name)
 
 
 def takes_tunnels(labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:

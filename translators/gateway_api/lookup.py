@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from translators.gateway_api.binding import Bound, waypoint_of
+from translators.gateway_api.binding import Bound, is_served_by, waypoint_of
 from translators.gateway_api.indexes import ENTRIES_BY_HOST
 from translators.gateway_api.precedence import seniority
 from translators.gateway_api.served import Served, find_port, protocol_at
@@ -110,5 +110,5 @@ def _rivals(
     for served in (*named, *reader.select(ENTRIES_BY_HOST, host)):
         given = find_port(served, port)
         is_served = given is not None and protocol_at(served, given) is not None
-        if is_served and waypoint_of(reader, served) == Bound(waypoint):
+        if is_served and is_served_by(reader, served, waypoint):
             yield served

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from translators.gateway_api.binding import Bound, waypoint_of
+from translators.gateway_api.binding import is_served_by
 from translators.gateway_api.indexes import MeshRoute, is_parent
 from translators.gateway_api.served import KINDS, find_served
 from translators.ir.condition import Condition
@@ -84,7 +84,7 @@ def _parents(reader: Reader, waypoint: WaypointName, route: MeshRoute) -> Iterat
     for index, parent in enumerate(route.parents):
         if any(is_parent(parent, kind) for kind in _SERVED):
             service = find_served(reader, parent.kind, parent.namespace, parent.name)
-            if service is not None and waypoint_of(reader, service) == Bound(waypoint):
+            if service is not None and is_served_by(reader, service, waypoint):
                 yield f"parentRefs[{index}]"
 
 
