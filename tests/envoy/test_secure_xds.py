@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,11 +13,12 @@ import pytest_asyncio
 
 from tests.support.certs import CertFolder
 from tests.support.controlplane import control_plane, eventually, settings
+from tests.support.envoyproc import EnvoyProcess
 from tests.support.kubeapi import Identity, KubeApi
 from tests.support.load import Load
 from tests.support.loopback import LoopbackNet
 from tests.support.manifests import WAYPOINT, ManifestFolder, gateway, namespace
-from tests.support.mesh import Mesh, Pods, waypoint
+from tests.support.mesh import Mesh, Pods, waypoint, waypoint_bootstrap
 from tests.support.mount import Mount
 from translators.ir.bootstrap import CertificateFiles, SecureStream, TokenFile
 from translators.xds.bootstrap import companions
@@ -173,6 +174,43 @@ async def test_a_new_token_is_sent_once_the_old_one_is_no_longer_good(
     assert not load.outcome.failures
 
 
+@pytest.mark.parametrize(
+    ("host", "issuer", "stat"),
+    [
+        ("waypost.other.svc", None, "ssl.fail_verify_san"),
+        (HOST, create_authority(now()), "ssl.fail_verify_error"),
+    ],
+    ids=["another name", "another authority"],
+)
+async def test_no_token_is_shown_to_a_server_that_is_not_the_one(
+    host: str,
+    issuer: Authority | None,
+    stat: str,
+    by_token: Mesh,
+    token: Mount,
+    certs: CertFolder,
+    tmp_path: Path,
+) -> None:
+    address = by_token.plane.addresses.secure
+    roots = Mount(tmp_path / "roots", {"roots.pem": (issuer or certs.authority).trust_bundle()})
+    shown = TokenFile(str(token.file("token")))
+    secure = SecureStream(host, str(roots.file("roots.pem")), shown, str(tmp_path))
+    for name, content in companions(secure).items():
+        (tmp_path / name).write_text(content)
+    seen = len(by_token.plane.server._ads.registry.streams()), counters(by_token).streams_refused
+    config = waypoint_bootstrap(HOME, "127.0.0.1", address, secure)
+    envoy = EnvoyProcess(config, tmp_path, "doubtful")
+    try:
+        await eventually(lambda: has_admin(envoy), "started")
+        await envoy.wait_stat(f"cluster.xds-grpc.{stat}", 1)
+        assert seen == (
+            len(by_token.plane.server._ads.registry.streams()),
+            counters(by_token).streams_refused,
+        )
+    finally:
+        envoy.kill()
+
+
 async def test_an_api_server_that_is_away_changes_nothing_for_streams(
     by_token: Mesh, api: KubeApi
 ) -> None:
@@ -234,6 +272,12 @@ async def test_a_waypoint_is_known_by_its_certificate_and_shows_the_latest(
         assert counters(mesh).denied == {Reason.EXPIRED: 1}
         assert await configuration(mesh) == before
         assert (await mesh.get(offer.http)).status == 200
+
+
+def has_admin(envoy: EnvoyProcess) -> bool:
+    with suppress(FileNotFoundError, ValueError):
+        return bool(envoy.admin)
+    return False
 
 
 def certificate(authority: Authority, ttl: timedelta = timedelta(hours=1)) -> dict[str, bytes]:

@@ -149,6 +149,19 @@ async def test_a_server_that_is_away_is_asked_less_and_less() -> None:
     assert await rig.reason("u") is Reason.BAD_CREDENTIAL
 
 
+async def test_a_moment_without_a_server_is_soon_forgiven() -> None:
+    """Many questions that fail together are one failure: the next may be asked in half a second."""
+    rig = Rig(away=True, gate=asyncio.Event())
+    callers = [asyncio.create_task(rig.reason(f"t{number}")) for number in range(16)]
+    await asyncio.sleep(0.01)
+    assert rig.gate is not None
+    rig.gate.set()
+    assert set(await asyncio.gather(*callers)) == {Reason.UNVERIFIED}
+    rig.away, rig.answers = False, {"t": GOOD}
+    rig.seconds = 0.6
+    assert await rig.identify("t")
+
+
 async def test_a_no_answer_is_not_remembered() -> None:
     rig = Rig(away=True)
     assert await rig.reason("t") is Reason.UNVERIFIED

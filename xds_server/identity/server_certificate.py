@@ -14,7 +14,7 @@ _log = structlog.get_logger(__name__)
 
 _RENEW_AT = 0.5  # of its life
 _LONGEST_SLEEP = timedelta(minutes=1)  # the wall clock may be set meanwhile
-_SHORTEST_SLEEP = timedelta(seconds=0.1)
+_SHORTEST_SLEEP = timedelta(seconds=1)
 _RETRY = timedelta(seconds=30)
 
 
@@ -42,6 +42,7 @@ class RotatingServerCertificate:
         self._ttl = ttl
         self._current, self._configuration = self._issue()
         self._renew_at = self._due()
+        self._failed_at: datetime | None = None
 
     @property
     def current(self) -> ServerCertificate:
@@ -58,18 +59,28 @@ class RotatingServerCertificate:
     async def run(self) -> None:
         """Renew for ever; ends by cancellation."""
         while True:
-            now = self._clock()
-            if now >= self._renew_at or now < self._current.not_before:
-                self._renew(now)
+            self.renew_if_due()
             pause = min(max(self._renew_at - self._clock(), _SHORTEST_SLEEP), _LONGEST_SLEEP)
             await asyncio.sleep(pause.total_seconds())
+
+    def renew_if_due(self) -> None:
+        """Renew it when half of its life is over, or if it is not valid yet by now."""
+        now = self._clock()
+        is_due = now >= self._renew_at or now < self._current.not_before
+        if is_due and not self._has_just_failed(now):
+            self._renew(now)
+
+    def _has_just_failed(self, now: datetime) -> bool:
+        # A clock that was wrong by years, and then put right, must not make us wait for years.
+        return self._failed_at is not None and abs(now - self._failed_at) < _RETRY
 
     def _renew(self, now: datetime) -> None:
         try:
             self._current, self._configuration = self._issue()
             self._renew_at = self._due()
+            self._failed_at = None
         except AuthorityError as error:
-            self._renew_at = now + _RETRY
+            self._failed_at = now
             _log.error(
                 "server certificate not renewed",
                 expires=self._current.not_after.isoformat(),

@@ -62,18 +62,20 @@ class _Outage:
     free_at: float = 0.0
     why: str = ""
 
-    def check(self, now: float) -> None:
-        """Raise Unreviewed unless the server may be asked; while it is away, take the turn."""
+    def begin(self, now: float) -> int:
+        """Ask, and keep the result for ``note_failure``. Raises Unreviewed if it is too early."""
         if now < self.free_at:
             raise Unreviewed(self.why)
         if self.failures:
             self._pause(now)
+        return self.failures
 
-    def note_failure(self, now: float, why: str) -> None:
-        """It did not answer."""
-        self.failures += 1
+    def note_failure(self, began: int, now: float, why: str) -> None:
+        """It did not answer. Of many questions that were under way together only one counts."""
         self.why = why
-        self._pause(now)
+        if self.failures == began:
+            self.failures += 1
+            self._pause(now)
 
     def note_answer(self) -> None:
         """It did."""
@@ -163,11 +165,11 @@ class TokenCredentials:
         return caller
 
     async def _review(self, token: str) -> Reviewed | None:
-        self._outage.check(self.monotonic())
+        began = self._outage.begin(self.monotonic())
         try:
             reviewed = await self.reviewer.review(token)
         except Unreviewed as problem:
-            self._outage.note_failure(self.monotonic(), str(problem))
+            self._outage.note_failure(began, self.monotonic(), str(problem))
             raise
         self._outage.note_answer()
         return reviewed
