@@ -165,10 +165,39 @@ def test_envoy_agrees(folder: Path, arguments: list[str]) -> None:
     )
 
 
-@pytest.mark.parametrize("to", ["web.demo:90", "web.demo:100"])
-def test_envoy_agrees_on_connections(folder: Path, to: str) -> None:
-    result = run(folder, "--against-envoy", to=to)
-    assert result.exit_code in (ALLOWED, NOT_ALLOWED), result.output
+@pytest.mark.parametrize(
+    ("to", "arguments", "code", "where"),
+    [
+        ("web.demo:90", [], NOT_ALLOWED, "on the tunnel"),
+        ("web.demo:100", [], ALLOWED, "on the request"),
+        ("web.demo:100", ["--bytes"], NOT_ALLOWED, "carries no HTTP"),
+        ("vault.demo:90", [], ALLOWED, "on the tunnel"),
+        ("vault.demo:100", ["--bytes"], ALLOWED, "carries no HTTP"),
+        ("vault.demo:443", ["--sni", "Open.example"], ALLOWED, "on the TLS handshake"),
+        ("vault.demo:443", ["--sni", "shut.example"], NOT_ALLOWED, "on the TLS handshake"),
+        ("vault.demo:443", [], ALLOWED, "on the TLS handshake"),
+    ],
+)
+def test_envoy_agrees_on_connections(
+    folder: Path, to: str, arguments: list[str], code: int, where: str
+) -> None:
+    vault = service("vault", ["10.96.0.9"], {"tcp": 90, "any": 100, "tls": 443})
+    friends = {"from": [{"source": {"principals": ["cluster.local/ns/demo/sa/friend"]}}]}
+    shut = {"when": [{"key": "connection.sni", "values": ["shut.example"]}]}
+    only = {"to": [{"operation": {"ports": ["443"]}}]}
+    manifests = [
+        vault,
+        policy("vault-friends", "vault", "ALLOW", friends),
+        policy("vault-shut", "vault", "DENY", {**shut, **only}),
+    ]
+    (folder / "vault.yaml").write_text(yaml.safe_dump_all(manifests))
+    result = run(folder, *arguments, "--against-envoy", to=to)
+    assert result.exit_code == code, result.output
+    assert where in result.output
+
+
+def test_bytes_do_not_get_into_a_port_for_requests(folder: Path) -> None:
+    assert run(folder, "--bytes").exit_code == USAGE
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from translators.gateway_api.binding import Bound, NotBound, waypoint_of
 from translators.gateway_api.endpoints import speaks_hbone
 from translators.gateway_api.protocol import PortProtocol
 from translators.gateway_api.served import Host, Served, hosts_of, protocol_at
-from translators.ir.authorization import Authorization
+from translators.ir.authorization import Authorization, closed
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.authorizationpolicy import AuthorizationPolicy
 from translators.resources.core import Pod
@@ -133,7 +133,7 @@ def _questions(found: Enforcement, *, has_head: bool) -> Iterator[tuple[str, Aut
             if has_head:
                 yield "on the request", guard.http, True
             else:
-                yield "on the connection, which carries no HTTP", guard.tcp, False
+                yield "on the connection, which carries no HTTP", closed(guard.tcp), False
         case protocol if protocol.speaks_http:
             if has_head:
                 yield "on the request", guard.http, True

@@ -39,11 +39,17 @@ _to_option = click.option(
 @click.option(
     "--claim", "claims", multiple=True, metavar="KEY=VALUE", help="Of a verified token. Repeatable."
 )
+@click.option(
+    "--sni", default="", help="The server name of a TLS handshake, where TLS is declared."
+)
+@click.option("--bytes", "opaque", is_flag=True, help="A connection that carries no HTTP.")
 @click.option("--against-envoy", is_flag=True, help="Ask a real Envoy too; 1 if it disagrees.")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table")
 @mesh_options
 def check(mesh: "Mesh", manifests: Path, output: str, against_envoy: bool, **asked: Any) -> None:
-    """Decide on one request, and show each policy and rule on the way.
+    """Decide on one request or connection, and show each policy and rule on the way.
+
+    A port that declares TCP or TLS is connected to, and one that declares nothing with --bytes.
 
     The exit code is 0 if the waypoint allows the request, and 79 if it does not, or if the
     decision is not the waypoint's.
@@ -134,8 +140,11 @@ def _read_call(
     headers = tuple((name.lower(), value) for name, value in _headers(asked))
     head = HttpHead(asked["method"], asked["host"], str(path), headers, _claims(asked))
     to = found.addresses[0] if found.addresses else _NOWHERE
-    http = head if found.protocol.speaks_http else None
-    return Call(who.uri, asked["from_ip"], to, found.port, http=http), refusal
+    http = head if found.protocol.speaks_http and not asked["opaque"] else None
+    if asked["opaque"] and not found.protocol.forwards_bytes:
+        raise click.UsageError(f"--bytes: port {found.port} takes nothing but HTTP")
+    sni = asked["sni"].lower() if found.protocol == "tls" else ""
+    return Call(who.uri, asked["from_ip"], to, found.port, sni, http), refusal
 
 
 def _bypass(compiled: "Manifests", found: "Enforcement", caller: str) -> str | None:
@@ -162,8 +171,9 @@ def _hear(
     spoken = authz_trial.Spoken(
         asked["method"], asked["path"], asked["host"], _headers(asked), _claims(asked)
     )
+    data = spoken.written() if call.http else authz_trial.opening(found.protocol == "tls", call)
     try:
-        return authz_trial.hear(find_envoy(), resources, mesh, call, spoken)
+        return authz_trial.hear(find_envoy(), resources, mesh, call, data)
     except (ChildFailed, OSError, TimeoutError, ValueError) as problem:
         raise click.ClickException(f"asking Envoy failed: {problem}") from None
 

@@ -11,6 +11,10 @@ from translators.authorization.request import Call
 from xds_server.cli.authz_trial import Heard
 
 _GAP = "   "
+_ON_REQUEST = "at every request, also on connections that are open"
+_ON_CONNECTION = (
+    "once, when the connection is opened; maxConnectionDuration bounds how long it may outlive that"
+)
 
 
 def as_table(
@@ -22,12 +26,14 @@ def as_table(
     asked: dict[str, Any],
 ) -> str:
     """The decision, why, and every rule with its result."""
-    what = f"{asked['method']} {asked['path']} " if call.http else ""
+    name = f"connection for {call.sni} " if call.sni else "connection "
+    what = f"{asked['method']} {asked['path']} " if call.http else name
     facts = [
         (_word(found, verdict, bypass), f"{what}on {found.host}:{found.port}"),
         ("from", f"{call.peer} at {call.source}"),
         ("by", f"waypoint {found.waypoint}" if found.waypoint else "no waypoint"),
         *(("why", why) for why in _reasons(found, verdict, bypass)),
+        ("when", _ON_REQUEST if call.http else _ON_CONNECTION),
         *(("note", remark) for remark in found.remarks),
         *([("envoy", heard.text)] if heard else []),
     ]
@@ -55,10 +61,12 @@ def as_json(
         "decision": _word(found, verdict, bypass),
         "reasons": list(_reasons(found, verdict, bypass)),
         "remarks": list(found.remarks),
+        "decidedAnew": "request" if call.http else "connection",
         "waypoint": str(found.waypoint) if found.waypoint else None,
         "service": {"host": found.host, "port": found.port, "protocol": found.protocol.value},
         "from": {"principal": call.peer, "ip": call.source},
         "request": {"method": asked["method"], "path": asked["path"], "host": asked["host"]},
+        "connection": {"sni": call.sni, "carriesHttp": call.http is not None},
         "stages": [
             {
                 "where": stage.where,

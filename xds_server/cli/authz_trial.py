@@ -1,8 +1,10 @@
 """Asking a real Envoy about one request."""
 
 import asyncio
+import ssl
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +30,22 @@ class Spoken:
     headers: tuple[tuple[str, str], ...]
     claims: Mapping[str, Any]
 
+    def written(self) -> bytes:
+        """The request in HTTP/1.1."""
+        headers = [("host", self.host), *self.headers, ("connection", "close")]
+        if self.claims:
+            headers.append((CLAIMS_HEADER, encode_claims(self.claims)))
+        lines = (f"{name}: {value}" for name, value in headers)
+        request_line = f"{self.method} {self.target} HTTP/1.1"
+        return "\r\n".join([request_line, *lines, "", ""]).encode("latin-1")
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What Envoy did: the status of its answer, None if it ended the connection without one."""
+    """What Envoy did: the status of an answer, None if it ended the connection without one.
+
+    The pods' stand-in answers 400 to bytes that are no HTTP, if it gets them.
+    """
 
     status: int | None
     allowed: bool
@@ -43,18 +57,29 @@ class Heard:
         return f"{said}: {'allowed' if self.allowed else 'refused'}"
 
 
-def hear(
-    envoy: Path, resources: Iterable[Resource], mesh: Mesh, call: Call, spoken: Spoken
-) -> Heard:
-    """Start Envoy with these resources, send it the request, and stop it.
+def opening(tls: bool, call: Call) -> bytes:
+    """The first bytes of a connection that carries no HTTP: in TLS a ClientHello."""
+    if not tls:
+        return b"\x00no HTTP\r\n\r\n"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    sent = ssl.MemoryBIO()
+    hello = context.wrap_bio(ssl.MemoryBIO(), sent, server_hostname=call.sni or None)
+    with suppress(ssl.SSLWantReadError):
+        hello.do_handshake()
+    return sent.read()
+
+
+def hear(envoy: Path, resources: Iterable[Resource], mesh: Mesh, call: Call, data: bytes) -> Heard:
+    """Start Envoy with these resources, send it the bytes, and stop it.
 
     Raises OSError, TimeoutError, ChildFailed, or ValueError.
     """
-    return asyncio.run(_hear(envoy, resources, mesh, call, spoken))
+    return asyncio.run(_hear(envoy, resources, mesh, call, data))
 
 
 async def _hear(
-    envoy: Path, resources: Iterable[Resource], mesh: Mesh, call: Call, spoken: Spoken
+    envoy: Path, resources: Iterable[Resource], mesh: Mesh, call: Call, data: bytes
 ) -> Heard:
     who = SpiffeId.parse(call.peer)
     with tempfile.TemporaryDirectory(prefix="waypost-") as folder:
@@ -62,22 +87,19 @@ async def _hear(
             to = Address(call.destination, call.port)
             reader, writer = await trial.open(who, call.source, to)
             try:
-                writer.write(_written(spoken))
+                writer.write(data)
                 async with asyncio.timeout(_ANSWER_S):
-                    return _understood(await reader.read())
+                    answer = await reader.read()
+                return _understood(answer) if call.http else _let_in(answer)
             except ConnectionError:
                 return Heard(None, allowed=False)
             finally:
                 writer.transport.abort()
 
 
-def _written(spoken: Spoken) -> bytes:
-    headers = [("host", spoken.host), *spoken.headers, ("connection", "close")]
-    if spoken.claims:
-        headers.append((CLAIMS_HEADER, encode_claims(spoken.claims)))
-    lines = (f"{name}: {value}" for name, value in headers)
-    request_line = f"{spoken.method} {spoken.target} HTTP/1.1"
-    return "\r\n".join([request_line, *lines, "", ""]).encode("latin-1")
+def _let_in(answer: bytes) -> Heard:
+    """Whether somebody answered: whoever is refused hears nothing."""
+    return Heard(400, allowed=True) if answer else Heard(None, allowed=False)
 
 
 def _understood(answer: bytes) -> Heard:
