@@ -91,7 +91,9 @@ class Fleet:
             except grpc.aio.AioRpcError as error:
                 # To be cancelled while it reads is such an error to a call.
                 if not self._dropping:
-                    print(f"envoy {envoy.number}: {error.code()}", file=sys.stderr)
+                    print(
+                        f"envoy {envoy.number}: {error.code()} {error.details()}", file=sys.stderr
+                    )
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 5.0)
 
