@@ -68,8 +68,8 @@ def _options(service: AdsService, max_connection_age: float | None) -> tuple[tup
         ("grpc.http2.min_ping_interval_without_data_ms", _MIN_PING_INTERVAL_MS),
         ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION),
         ("grpc.max_connection_idle_ms", _IDLE_MS),
-        # Beyond 1,000 calls that wait to be looked at gRPC would cancel some at random: who comes is
-        # refused by us, with a reason, or served.
+        # Beyond 1,000 calls that wait to be looked at gRPC would cancel some at random: who comes
+        # is refused by us, with a reason, or served.
         ("grpc.server.max_pending_requests", service.limits.streams),
         ("grpc.server.max_pending_requests_hard_limit", service.limits.streams),
         ("grpc.max_receive_message_length", service.limits.message_bytes),
