@@ -268,7 +268,10 @@ async def test_a_stream_ends_at_once_when_its_waypoint_is_another_accounts(
                 del server.accounts[SHOP]
             else:
                 server.accounts[SHOP] = after
-            server.plane.service.entrance.look_again()
+            server.plane.service.entrance.look_again({BANK})
+            await asyncio.sleep(0.05)
+            assert not client.call.done()
+            server.plane.service.entrance.look_again({SHOP})
             assert (await client.status())[0] is DENIED
         await eventually(lambda: server.plane.service.counters.streams_open == 0)
 

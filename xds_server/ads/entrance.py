@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import structlog
 from grpc import StatusCode
 
+from translators.ir.waypoint import WaypointName
 from translators.wire.discovery import MalformedRequest, Node, parse_node
 from xds_server.ads.closing import Closing
 from xds_server.ads.counters import AdsCounters
@@ -92,9 +93,13 @@ class Entrance:
             if watch is not None:
                 watch.cancel()
 
-    def look_again(self) -> None:
-        """See out those who may no longer be what they are, because objects have changed."""
-        for guest in tuple(self._guests):
+    def waypoints(self) -> set[WaypointName]:
+        """The waypoints of all guests."""
+        return {guest.proxy.waypoint for guest in self._guests}
+
+    def look_again(self, waypoints: Container[WaypointName]) -> None:
+        """See out those who may no longer be one of these waypoints, as objects have changed."""
+        for guest in [one for one in self._guests if one.proxy.waypoint in waypoints]:
             try:
                 self._admit_again(guest, guest.caller)
             except Denied as denied:

@@ -44,7 +44,6 @@ from xds_server.status import StatusWriter
 _log = structlog.get_logger(__name__)
 
 _CLASS = ObjectKey(GatewayClass.kind, "", WAYPOINT_CLASS)
-_IDENTIFYING = frozenset({Gateway.kind, GatewayClass.kind})  # what waypoints and accounts hang on
 
 
 class _HandedOver(Exception):
@@ -195,14 +194,23 @@ class Server(Observer):
         said = self._compiler.revision
         self._updates.update(_update_type(change.key.kind) for change in changes)
         self._publisher.apply(changes)
-        if not _IDENTIFYING.isdisjoint(change.key.kind for change in changes):
-            # At once: an Envoy that lost its account gets nothing that is for the new one.
-            self._ads.entrance.look_again()
+        self._look_again(changes)
         self._report_problems()
         if self._compiler.revision != said:
             self._wake_status()
             if self._deployer is not None:
                 self._deployer.wake()
+
+    def _look_again(self, changes: Iterable[Change]) -> None:
+        """At once: an Envoy that lost its account gets nothing that is for the new one."""
+        keys = [change.key for change in changes]
+        touched = {
+            WaypointName(key.namespace, key.name) for key in keys if key.kind == Gateway.kind
+        }
+        if any(key.kind == GatewayClass.kind for key in keys):
+            touched.update(self._ads.entrance.waypoints())
+        if touched:
+            self._ads.entrance.look_again(touched)
 
     def _service(self) -> AdsService:
         secure = self._settings.secure
