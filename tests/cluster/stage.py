@@ -14,13 +14,15 @@ from tests.support.kubeapi.client import Client
 from tests.support.kubelet import Kubelet, kubelet
 from tests.support.loopback import LoopbackNet, free_port
 from tests.support.manifests import HTTP
+from tests.support.relay import relay
 from tests.support.replica import Replica, replica
 from translators.deployment import DeploymentSettings
 from xds_server.demo.echo import EchoApp
 
 XDS = "waypost.istio-system.svc"
 DRAIN_S = 3
-CLIENT, V1, V2 = 149, 140, 141  # host numbers
+CLIENT, V1, V2, SERVICE, SECOND = 149, 140, 141, 142, 143
+"""Host numbers: of clients, of pods, of the control plane's Service, of its second replica."""
 WEB = "10.96.7.1:80"
 
 NAMESPACE = "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}"
@@ -73,10 +75,13 @@ SERVICES = service("web", "10.96.7.1", "v1") + "---" + service("web-v2", "10.96.
 class Stage:
     """What people do, and what comes of it."""
 
-    def __init__(self, api: KubeApi, kube: Kube, pods: Kubelet, one: Replica) -> None:
+    def __init__(
+        self, api: KubeApi, kube: Kube, pods: Kubelet, one: Replica, settings: DeploymentSettings
+    ) -> None:
         self.api = api
         self.pods = pods
         self.one = one
+        self.settings = settings
         self._kube = kube
 
     async def kubectl(self, *arguments: str, stdin: str = "") -> str:
@@ -140,9 +145,10 @@ async def stage(
         try:
             async with (
                 replica(api, folder, certs.authority, deploys=settings) as one,
-                kubelet(api, folder / "pods", ips, {XDS: "127.0.0.1"}) as pods,
+                relay((net.ip(SERVICE), port), ("127.0.0.1", port), (net.ip(SECOND), port)),
+                kubelet(api, folder / "pods", ips, {XDS: net.ip(SERVICE)}) as pods,
             ):
-                yield Stage(api, kube, pods, one)
+                yield Stage(api, kube, pods, one, settings)
         finally:
             await client.close()
             for host in (V1, V2):

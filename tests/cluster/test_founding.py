@@ -12,6 +12,7 @@ from tests.cluster.stage import (
     DRAIN_S,
     GATEWAY,
     RULES,
+    SECOND,
     WEB,
     Stage,
     set_scene,
@@ -26,6 +27,8 @@ from tests.support.hbone import ConnectRefusedError
 from tests.support.http1 import http1_request
 from tests.support.loopback import LoopbackNet
 from tests.support.mesh import Clients
+from tests.support.replica import replica
+from translators.wire import TypeUrl
 from xds_server.demo.ztunnel import Address, Waypoint
 
 TWO = """
@@ -143,6 +146,52 @@ async def test_a_pod_is_not_ready_before_it_has_its_configuration(cluster: Stage
     conditions = {each["type"]: each for each in cluster.gateway()["status"]["conditions"]}
     assert conditions["Programmed"]["status"] == "False"
     assert conditions["Programmed"]["reason"] == "AddressNotAssigned"
+
+
+async def test_a_killed_leader_is_not_missed(
+    cluster: Stage, tmp_path: Path, certs: CertFolder, net: LoopbackNet
+) -> None:
+    await cluster.apply(GATEWAY, RULES)
+    await cluster.programmed()
+    await everything_says_what_became_of_it(cluster)
+    svid = certs.svid("shop", "friend")
+    caller = Caller(cluster.api, certs.svid("shop", "waypoint").uri, svid, certs.root)
+    second = replica(
+        *(cluster.api, tmp_path, certs.authority, "b"),
+        deploys=cluster.settings,
+        xds_ip=net.ip(SECOND),
+    )
+    try:
+        async with second as two, asking(caller, "/", "/v2", authority=WEB):
+            await cluster.one.settled()
+            before = writes(cluster)
+            cluster.one.kill()
+            await two.settled()
+            await two.deployed()
+            counters = two.server._ads.counters
+            await eventually(lambda: counters.streams_open == 1, "reconnected", timeout_s=30)
+            await asyncio.sleep(1)
+            assert writes(cluster) == before
+            # But for its certificate, which each replica issues itself, Envoy has it all already.
+            assert set(+counters.resources) <= {TypeUrl.SECRET}
+            await cluster.kubectl("delete", "httproute", "web")
+            await eventually(lambda: counters.resources[TypeUrl.ROUTE] > 0)
+            await cluster.apply(GATEWAY.replace("name: waypoint", "name: another"))
+            other = "gateway/another"
+            await cluster.kubectl("wait", "--for=condition=programmed", other, "--timeout=30s")
+    finally:
+        await caller.close()
+    assert set(caller.asked) == {"200"}
+
+
+def writes(cluster: Stage) -> int:
+    """All writes to the cluster but those of the lease."""
+    return sum(
+        number
+        for (verb, resource), number in cluster.api.counts.items()
+        if verb in ("patch", "create", "update", "delete")
+        and resource not in ("leases", "tokenreviews")
+    )
 
 
 async def test_a_rolling_update_loses_no_request(

@@ -95,10 +95,11 @@ async def replica(
     *,
     token: str = "",
     namespace: str = "default",
+    xds_ip: str = "127.0.0.1",
 ) -> AsyncIterator[Replica]:
     """A replica that has started; ``name`` is its identity, ``token`` shows who it runs as.
 
-    If it deploys, it serves xDS by TLS at the port that waypoints are told, on 127.0.0.1.
+    If it deploys, it serves xDS by TLS on ``xds_ip``, at the port that waypoints are told.
     """
     login = choose_login(api.write_kubeconfig(folder / f"kubeconfig-{name}", token))
     objects = Objects(Transport(login))
@@ -109,7 +110,7 @@ async def replica(
     if deploys is not None:
         managed = managed_source(login, IMPATIENT)
         deployer = Deployer(objects, writer.leader, managed, mesh, deploys)
-        given = replace(given, secure=_secure(login, deploys))
+        given = replace(given, secure=_secure(login, deploys, xds_ip))
     server = Server(given, source, authority, writer, deployer)
     started: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
     running = asyncio.create_task(server.run(started.set_result))
@@ -122,11 +123,11 @@ async def replica(
         await asyncio.gather(running, return_exceptions=True)
 
 
-def _secure(login: Login, deploys: DeploymentSettings) -> SecureXds:
+def _secure(login: Login, deploys: DeploymentSettings, ip: str) -> SecureXds:
     host, _, port = deploys.xds.rpartition(":")
     reviews = TokenReviews(Transport(login), deploys.audience)
     credentials = TokenCredentials(reviews, lambda: datetime.now(UTC), time.monotonic)
-    return SecureXds(f"127.0.0.1:{port}", (host,), credentials)
+    return SecureXds(f"{ip}:{port}", (host,), credentials)
 
 
 def conditions(entry: dict[str, Any]) -> dict[str, tuple[str, str]]:
