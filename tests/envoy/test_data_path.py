@@ -161,14 +161,14 @@ def nodes(waypoint_ip: str, pod: EchoApp, client_ip: str, certs: CertFolder) -> 
         ),
         InternalListener(
             "main_internal_sniff",
-            (PortBinding((ANY.ip,), ANY.port, any_http, TcpChain("any-tcp", "db", any_policy)),),
+            (PortBinding((ANY.ip,), ANY.port, any_http, TcpChain("any-tcp", "db")),),
             sniff=True,
         ),
         ConnectTable(
             (
                 ConnectHost("web", (str(WEB),), "main_internal"),
                 ConnectHost("db", (str(DB),), "main_internal", db_policy),
-                ConnectHost("any", (str(ANY),), "main_internal_sniff"),
+                ConnectHost("any", (str(ANY),), "main_internal_sniff", opaque=any_policy),
                 ConnectHost("lost", (str(LOST),), "main_internal"),
                 ConnectHost("dry", (str(DRY),), "main_internal"),
             )

@@ -148,7 +148,7 @@ async def test_a_waypoint_with_a_token_serves(by_token: Mesh) -> None:
     offer = mesh.offer("secure-xds")
     await mesh.put("secure-xds", offer.manifest)
     assert (await mesh.get(offer.http)).status == 200
-    assert counters(mesh).admitted == {Proof.TOKEN: 1}
+    assert set(counters(mesh).admitted) == {Proof.TOKEN}
     [stream] = mesh.plane.server._ads.registry.streams()
     assert stream.variant == "delta"
 
