@@ -140,7 +140,6 @@ async def by_token(
     place = Place(folder, net, certs, pods, 131)
     async with place.mesh(credentials, TokenFile(str(token.file("token"))), place.roots()) as mesh:
         yield mesh
-    await transport.log_out(transport.session)
 
 
 async def test_a_waypoint_with_a_token_serves(by_token: Mesh) -> None:

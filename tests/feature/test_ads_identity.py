@@ -72,7 +72,7 @@ async def with_tokens(
             try:
                 yield server, api
             finally:
-                await transport.log_out(transport.session)
+                await credentials.close()
 
 
 @both

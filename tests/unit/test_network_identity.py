@@ -36,6 +36,12 @@ class Known:
     def __init__(self) -> None:
         self.reviews: dict[str, int] = {}
 
+    def problems(self) -> tuple[str, ...]:
+        return ()
+
+    async def close(self) -> None:
+        pass
+
     async def identify(self, peer: Peer) -> Caller:
         return Caller(Proof.TOKEN, ServiceAccount("ns-0", "account-0"), "pod")
 

@@ -36,6 +36,7 @@ class Rig:
     seconds: float = 0.0
     gate: asyncio.Event | None = None
     most: int = 0
+    is_closed: bool = False
     _under_way: int = 0
 
     def __post_init__(self) -> None:
@@ -55,6 +56,9 @@ class Rig:
         if self.away:
             raise Unreviewed("away")
         return self.answers.get(token)
+
+    async def close(self) -> None:
+        self.is_closed = True
 
     async def identify(self, token: str) -> Caller:
         return await self.credentials.identify(peer(token))
@@ -142,11 +146,13 @@ async def test_a_server_that_is_away_is_asked_less_and_less() -> None:
         assert await rig.reason("t") is Reason.UNVERIFIED
         rig.seconds += 0.01
     assert 5 <= len(rig.asked) <= 15
+    assert rig.credentials.problems() == ("tokens of Envoys: away",)
     rig.away = False
     rig.answers["t"] = GOOD
     rig.seconds += 16
     assert await rig.identify("t")
     assert await rig.reason("u") is Reason.BAD_CREDENTIAL
+    assert rig.credentials.problems() == ()
 
 
 async def test_a_moment_without_a_server_is_soon_forgiven() -> None:

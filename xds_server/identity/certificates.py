@@ -1,6 +1,6 @@
 """Callers that are known by their certificate (SPIFFE X.509-SVID)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from cryptography import x509
@@ -21,6 +21,13 @@ class CertificateCredentials:
         self.reviews: Mapping[str, int] = {}
         self._trust_domain = trust_domain
         self._clock = clock
+
+    def problems(self) -> Sequence[str]:
+        """None: nobody else is asked."""
+        return ()
+
+    async def close(self) -> None:
+        """Nothing to close."""
 
     async def identify(self, peer: Peer) -> Caller:
         """The service account in the certificate. Raises Denied."""

@@ -1,6 +1,6 @@
 """Callers over a network: each shows a credential, and may be the waypoints of its account only."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from translators.ir.waypoint import WaypointName
@@ -30,6 +30,12 @@ class Credentials(Protocol):
     @property
     def reviews(self) -> Mapping[str, int]:
         """How often somebody else was asked who a caller is, by answer."""
+
+    def problems(self) -> Sequence[str]:
+        """Why callers can't be known at present."""
+
+    async def close(self) -> None:
+        """Close connections to others."""
 
     async def identify(self, peer: Peer) -> Caller:
         """Whose credential the peer shows; ``account`` is never None. Raises Denied."""

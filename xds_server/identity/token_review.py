@@ -30,6 +30,9 @@ class Reviewer(Protocol):
     async def review(self, token: str) -> Reviewed | None:
         """The user of a token, None if it is not good. Raises Unreviewed."""
 
+    async def close(self) -> None:
+        """Close all connections."""
+
 
 class _User(msgspec.Struct):
     username: str = ""
@@ -65,6 +68,10 @@ class TokenReviews:
         user = status.user or _User()
         pods = (user.extra or {}).get(_POD_NAME) or [""]
         return Reviewed(user.username, pods[0])
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.log_out(self._transport.session)
 
     async def _ask(self, token: str) -> bytes:
         body = {

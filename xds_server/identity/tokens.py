@@ -8,7 +8,7 @@ import asyncio
 import random
 from base64 import urlsafe_b64decode
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -109,6 +109,14 @@ class TokenCredentials:
     def __post_init__(self) -> None:
         self._places = asyncio.Semaphore(self.limits.concurrent)
         self._outage = _Outage(self.limits)
+
+    def problems(self) -> Sequence[str]:
+        """Why tokens can't be verified at present, if they can't."""
+        return (f"tokens of Envoys: {self._outage.why}",) if self._outage.failures else ()
+
+    async def close(self) -> None:
+        """Close connections to the API server."""
+        await self.reviewer.close()
 
     async def identify(self, peer: Peer) -> Caller:
         """The service account whose token the call carries. Raises Denied."""

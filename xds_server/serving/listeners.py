@@ -44,6 +44,7 @@ class Listeners:
         self._ads = AdsServer(service, None if secure is None else _CONNECTION_AGE)
         self.plain = with_port(plain, self._ads.listen_plaintext(plain))
         self.secure = ""
+        self._secure = secure
         self._certificate: RotatingServerCertificate | None = None
         if secure is not None:
             self._certificate = RotatingServerCertificate(
@@ -67,6 +68,8 @@ class Listeners:
     async def stop(self, spread: float = 0.0) -> None:
         """End all streams over so many seconds, and accept no more."""
         await self._ads.stop(spread)
+        if self._secure is not None:
+            await self._secure.credentials.close()
 
 
 def with_port(address: str, port: int) -> str:

@@ -278,7 +278,7 @@ class Server(Observer):
         return Wishes(self._compiler.deployable(), self._compiler.has(_CLASS), roots)
 
     def _problems(self) -> list[Mapping[str, Any]]:
-        """What is wrong: with objects and the way to them, with proxies, with writing status."""
+        """What is wrong: with objects and the way to them, with proxies, with what we write."""
         found = [{"file": one.file, "problem": str(one)} for one in self._source.problems()]
         refused = [
             {
@@ -290,7 +290,10 @@ class Server(Observer):
         ]
         unwritten = self._status.problems() if self._status else []
         undeployed = self._deployer.problems() if self._deployer else []
-        return [*found, *refused, *({"problem": one} for one in (*unwritten, *undeployed))]
+        secure = self._settings.secure
+        unknown = secure.credentials.problems() if secure else ()
+        others = (*unwritten, *undeployed, *unknown)
+        return [*found, *refused, *({"problem": one} for one in others)]
 
     def _readings(self) -> Readings:
         return Readings(
