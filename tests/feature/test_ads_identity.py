@@ -210,7 +210,7 @@ async def test_an_api_server_that_is_away_lets_in_whom_it_knew(
         await api.start()
 
         assert code is grpc.StatusCode.UNAVAILABLE
-        assert "can't be verified at present" in message
+        assert message == "the token can't be verified at present"
 
 
 async def test_a_server_that_is_forbidden_to_ask_lets_nobody_in(
@@ -223,7 +223,7 @@ async def test_a_server_that_is_forbidden_to_ask_lets_nobody_in(
             code, message = await refusal(client)
 
         assert code is grpc.StatusCode.UNAVAILABLE
-        assert "403" in message
+        assert "403" not in message
 
 
 async def test_a_stream_ends_when_its_token_is_no_longer_good(
