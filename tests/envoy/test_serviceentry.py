@@ -148,6 +148,37 @@ async def test_a_connection_goes_where_its_client_meant_it_to(mesh: Mesh) -> Non
         await mesh.tunnel(Address(mesh.pods.v2.ip, HTTP))
 
 
+async def test_a_range_of_addresses(mesh: Mesh) -> None:
+    one, other = mesh.pods.v1, mesh.pods.plain
+    entry = service_entry(
+        "range",
+        DEMO,
+        "range.example.com",
+        addresses=[f"{one.ip}/20"],
+        resolution="NONE",
+        ports=[plain_http(HTTP), {"number": TCP, "name": "raw", "protocol": "TCP"}],
+    )
+    guard = policy("range", DEMO, {"when": [{"key": "destination.ip", "values": [other.ip]}]})
+    target = {"group": "networking.istio.io", "kind": "ServiceEntry", "name": "range"}
+    guard = {**guard, "spec": {**guard["spec"], "action": "DENY", "targetRefs": [target]}}
+    await mesh.put("range", entry)
+    for pod_ in (one, other):
+        assert (await mesh.get(Address(pod_.ip, HTTP))).json()["pod"] == pod_.ip
+        async with await mesh.tunnel(Address(pod_.ip, TCP)) as tunnel:
+            await tunnel.write(b"ping")
+            assert await tunnel.readexactly(4) == b"ping"
+    for nowhere in (Address("10.77.0.1", HTTP), Address(one.ip, HTTP + 1)):
+        with pytest.raises(ConnectRefusedError, match="404"):
+            await mesh.tunnel(nowhere)
+    await mesh.put("range", entry, guard)
+    assert (await mesh.get(Address(one.ip, HTTP))).status == 200
+    assert (await mesh.get(Address(other.ip, HTTP))).status == 403
+    async with await mesh.tunnel(Address(one.ip, TCP)):
+        pass
+    with pytest.raises(ConnectRefusedError, match="403"):
+        await mesh.tunnel(Address(other.ip, TCP))
+
+
 async def test_names_below_a_wildcard_are_resolved_on_demand(mesh: Mesh, names: NameServer) -> None:
     names.records["one.wild.example"] = [mesh.pods.v1.ip]
     names.records["two.wild.example"] = [mesh.pods.plain.ip]

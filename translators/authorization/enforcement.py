@@ -11,7 +11,7 @@ from translators.authorization.request import Call, Refusal, find_ambiguity
 from translators.gateway_api.binding import Bound, NotBound, waypoint_of
 from translators.gateway_api.endpoints import speaks_hbone
 from translators.gateway_api.protocol import PortProtocol
-from translators.gateway_api.served import Host, Served, hosts_of, protocol_at
+from translators.gateway_api.served import Host, Served, addresses_of, hosts_of, protocol_at
 from translators.ir.authorization import Authorization, closed
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.authorizationpolicy import AuthorizationPolicy
@@ -71,7 +71,7 @@ def find_enforcement(
     if protocol is None:
         return None
     host = _host(reader, mesh, service, name)
-    plain = Enforcement(name or host.name, number, protocol, host.addresses)
+    plain = Enforcement(name or host.name, number, protocol, addresses_of(host))
     remarks = tuple(_remarks(reader, mesh, service))
     match waypoint_of(reader, service):
         case Bound(waypoint) if plain.addresses:

@@ -15,8 +15,9 @@ from translators.gateway_api.served import (
     Served,
     host_names,
     hosts_of,
+    is_servable_range,
     origin_of,
-    single_address,
+    single_addresses,
 )
 from translators.gateway_api.upstreams import races
 from translators.gateway_api.workloads import Member, address_of, members_of
@@ -88,7 +89,7 @@ def _named(entry: ServiceEntry) -> Iterator[Condition]:
 
 def _addressed(entry: ServiceEntry, host: Host) -> Iterator[Condition]:
     """That no client can address a host, and what to do about it."""
-    if host.addresses:
+    if host.addresses or host.ranges:
         return
     at = origin_of(entry).at("spec.addresses")
     if entry.addresses and host.name != host_names(entry)[0]:
@@ -125,9 +126,10 @@ def _unallocated(entry: ServiceEntry) -> str:
 
 def _ranges(entry: ServiceEntry) -> Iterator[Condition]:
     for index, address in enumerate(entry.addresses):
-        if single_address(address) is None:
+        if not single_addresses(address) and not is_servable_range(address):
             at = origin_of(entry).at(f"spec.addresses[{index}]")
-            message = f"{at.path}: a range of addresses can't be served; name single ones"
+            why = "a range of IPv6, or of all addresses, can't be served; name smaller ones"
+            message = f"{at.path}: {why}"
             yield Condition(at, ADDRESS_SERVED, False, "UnsupportedRange", message, at.path)
 
 

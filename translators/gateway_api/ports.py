@@ -133,6 +133,11 @@ class Port:
         return tuple(authority(address, self.number) for address in self.at.addresses)
 
     @property
+    def range_authorities(self) -> tuple[str, ...]:
+        """The same for each range of addresses of the host."""
+        return tuple(authority(each, self.number) for each in self.at.ranges)
+
+    @property
     def origin(self) -> Origin:
         """The service."""
         return origin_of(self.service)

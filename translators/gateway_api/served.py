@@ -1,9 +1,10 @@
 """What a waypoint can serve: Services and ServiceEntries, seen as hosts with ports."""
 
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from translators.gateway_api.allocation import allocated, allocates
-from translators.gateway_api.names import canonical_ip, host_of, virtual_ips
+from translators.gateway_api.names import host_of, virtual_ips
 from translators.gateway_api.protocol import PortProtocol, protocol_of
 from translators.gateway_api.texts import is_server_name
 from translators.ir.origin import Origin
@@ -13,6 +14,9 @@ from translators.resources.metadata import ObjectKey
 from translators.resources.serviceentry import ServiceEntry
 from translators.world import Reader
 
+_MAX_SINGLE = 128
+_LONGEST_PREFIX = 24
+
 Served = Service | ServiceEntry
 """An object whose traffic a waypoint can handle. Both have ``ports`` and ``selector``."""
 
@@ -21,10 +25,19 @@ KINDS: tuple[type[Served], ...] = (Service, ServiceEntry)
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host name, and the IP addresses by which clients reach it."""
+    """A host name, and the IP addresses by which clients reach it.
+
+    ``ranges`` are of IPv4 addresses, from /1 to /24.
+    """
 
     name: str
     addresses: tuple[str, ...]
+    ranges: tuple[str, ...] = ()
+
+
+def addresses_of(host: Host) -> tuple[str, ...]:
+    """The addresses of a host, of each range one that stands for all."""
+    return (*host.addresses, *(str(ip_network(each)[1]) for each in host.ranges))
 
 
 def find_served(reader: Reader, kind: str, namespace: str, name: str) -> Served | None:
@@ -66,8 +79,11 @@ def hosts_of(reader: Reader, mesh: Mesh, served: Served) -> tuple[Host, ...]:
     names = host_names(served)
     if allocates(served):
         return tuple(Host(name, allocated(reader, served, name)) for name in names)
-    given = dict.fromkeys(one for text in served.addresses if (one := single_address(text)))
-    return tuple(Host(name, () if index else tuple(given)) for index, name in enumerate(names))
+    first, *others = (*names, "")
+    single = dict.fromkeys(one for text in served.addresses for one in single_addresses(text))
+    ranges = dict.fromkeys(text for text in served.addresses if is_servable_range(text))
+    reached = Host(first, tuple(single), tuple(ranges))
+    return (reached, *(Host(name, ()) for name in others[:-1])) if names else ()
 
 
 def host_names(entry: ServiceEntry) -> tuple[str, ...]:
@@ -80,9 +96,17 @@ def origin_of(served: Served) -> Origin:
     return Origin(served.kind, served.meta.namespace, served.meta.name)
 
 
-def single_address(text: str) -> str | None:
-    """The address that a range of one address is; None for larger ranges.
+def single_addresses(text: str) -> tuple[str, ...]:
+    """An address, or each one of a range of 128 at most; empty for larger ranges."""
+    if "/" not in text:
+        return (text,)
+    network = ip_network(text)
+    return tuple(map(str, network)) if network.num_addresses <= _MAX_SINGLE else ()
 
-    A tunnel names a single address, and proxies find the service by it.
-    """
-    return canonical_ip(text.removesuffix("/128" if ":" in text else "/32"))
+
+def is_servable_range(text: str) -> bool:
+    """Whether it is a range of IPv4 addresses that proxies can tell by how they begin."""
+    if "/" not in text:
+        return False
+    network = ip_network(text)
+    return network.version == 4 and 1 <= network.prefixlen <= _LONGEST_PREFIX

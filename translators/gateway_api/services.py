@@ -94,7 +94,7 @@ def translate_service(
     """
     scope = Scope(reader, mesh, waypoint)
     ports = list(_ports(scope, service, guard_of, part_of))
-    reached = [port for port in ports if port.at.addresses]
+    reached = [port for port in ports if port.at.addresses or port.at.ranges]
     clusters = list(chain.from_iterable(map(_clusters, ports)))
     found = (destination for _, destination in clusters if destination is not None)
     return ServiceConfig(
@@ -150,7 +150,8 @@ def _served_ports(service: Served) -> list[tuple[ServicePort, PortProtocol]]:
 
 
 def _binding(port: Port) -> PortBinding:
-    return PortBinding(port.at.addresses, port.number, _http_chain(port), _tcp_chain(port))
+    addresses = (*port.at.addresses, *port.at.ranges)
+    return PortBinding(addresses, port.number, _http_chain(port), _tcp_chain(port))
 
 
 def _http_chain(port: Port) -> HttpChain | None:
@@ -182,7 +183,7 @@ def _connect_host(port: Port) -> ConnectHost:
     rules = () if by_name else connection_rules(port.scope, port.place, port.tcp_routes())
     return ConnectHost(
         name=f"{port.host}:{port.number}",
-        authorities=port.authorities,
+        authorities=(*port.authorities, *port.range_authorities),
         cluster=MAIN_INTERNAL_TLS if by_name else _listener(port.protocol),
         authorization=_connect_authorization(port),
         layered=port.guard.layered,

@@ -52,8 +52,8 @@ class TcpChain:
 class PortBinding:
     """How connections to one port of a service are served.
 
-    ``addresses`` are the service's virtual IPs. With both chains the protocol is sniffed:
-    HTTP goes to ``http``, all else to ``tcp``.
+    ``addresses`` are the service's virtual IPs, and ranges of IPv4 addresses from /1 to /24. With
+    both chains the protocol is sniffed: HTTP goes to ``http``, all else to ``tcp``.
     """
 
     addresses: tuple[str, ...]
@@ -105,12 +105,12 @@ class ConnectionRule:
 class ConnectHost:
     """One destination that a CONNECT may name.
 
-    ``authorities`` are ``address:port`` (IPv6 in brackets), ``cluster`` leads to the internal
-    listener that serves it. ``layered`` and ``authorization`` are decided on the CONNECT, both of
-    which must allow it: refused with 403, nothing dialled. ``opaque`` is decided there too, but
-    counts only if the protocol is sniffed and is not HTTP: then the connection is closed, nothing
-    dialled. The first of the ``rules`` that is for the peer says which cluster the TCP chain
-    forwards to; if none is, that is the chain's own. HTTP chains don't look at them.
+    ``authorities`` are ``address:port`` (IPv6 in brackets) or ``range:port``, ``cluster`` leads to
+    the internal listener that serves it. ``layered`` and ``authorization`` are decided on the
+    CONNECT, both of which must allow it: refused with 403, nothing dialled. ``opaque`` is decided
+    there too, but counts only if the protocol is sniffed and is not HTTP: then the connection is
+    closed, nothing dialled. The first of the ``rules`` that is for the peer says which cluster the
+    TCP chain forwards to; if none is, that is the chain's own. HTTP chains don't look at them.
     """
 
     name: str

@@ -1,6 +1,7 @@
 """The route table ``connect``: which destinations there are, and who may open a tunnel to them."""
 
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_network
 
 from envoy_data_plane.envoy.config.route.v3 import (
     Route,
@@ -11,27 +12,39 @@ from envoy_data_plane.envoy.config.route.v3 import (
 
 from translators.ir.listener import ConnectHost, ConnectionRule, ConnectPods, ConnectTable
 from translators.wire import template
+from translators.xds.address import split_address
+from translators.xds.address_range import authority_pattern, is_range
 from translators.xds.connect_policy import on_connect
 from translators.xds.direct import pod_hosts
 from translators.xds.filters.ext_authz import armed_checks
-from translators.xds.filters.menu import per_filter_config
+from translators.xds.filters.menu import Armed, per_filter_config
 from translators.xds.filters.rbac import armed_layers, armed_rbac, armed_verdicts
 from translators.xds.filters.set_filter_state import armed_destination
 from translators.xds.metadata import provenance
 from translators.xds.names import CONNECT_ROUTES
-from translators.xds.tunnel import rule_clusters, shares_of, tunnel_by, tunnel_to
+from translators.xds.text import regex
+from translators.xds.tunnel import (
+    rule_clusters,
+    shares_of,
+    tunnel_by,
+    tunnel_by_authority,
+    tunnel_to,
+)
 
 
 def connect_table(node: ConnectTable) -> RouteConfiguration:
     """A virtual host for each destination, found by a look-up of the CONNECT's authority.
 
-    There is none for other authorities: those are answered 404.
+    There is none for other authorities: those are answered 404. Where services have ranges of
+    addresses, one virtual host looks through them for what no other has.
     """
+    found = list(_distinct(node.hosts))
     return RouteConfiguration(
         name=CONNECT_ROUTES,
         virtual_hosts=[
-            *(_virtual_host(host, authorities) for host, authorities in _distinct(node.hosts)),
+            *(_virtual_host(host, single) for host, each in found if (single := _single(each))),
             *pod_hosts(node.pods),
+            *_ranges(found),
         ],
         validate_clusters=False,
         metadata=provenance(node.origins),
@@ -59,16 +72,24 @@ def _distinct(hosts: Iterable[ConnectHost]) -> Iterator[tuple[ConnectHost, list[
             yield host, fresh
 
 
-def _virtual_host(host: ConnectHost, authorities: list[str]) -> VirtualHost:
+def _single(authorities: list[str]) -> list[str]:
+    return [each for each in authorities if not is_range(each)]
+
+
+def _armed(host: ConnectHost, authorities: list[str]) -> tuple[Armed, ...]:
     guard = on_connect(host.authorization, tuple(authorities))
     layers = on_connect(host.layered, tuple(authorities))
     opaque = on_connect(host.opaque, tuple(authorities))
-    armed = (
+    return (
         *armed_layers(layers),
         *armed_checks(guard),
         *armed_rbac(guard),
         *armed_verdicts(opaque),
     )
+
+
+def _virtual_host(host: ConnectHost, authorities: list[str]) -> VirtualHost:
+    armed = _armed(host, authorities)
     routes = list(_routes(host))
     if not armed and len(authorities) == len(routes) == 1:
         return _open_host(host.name, authorities[0], routes[0])
@@ -88,18 +109,37 @@ def _open_host(name: str, authority: str, route: Route) -> VirtualHost:
 def _routes(host: ConnectHost) -> Iterator[Route]:
     """The host's rules up to the one that is for everybody; without any, the chain decides."""
     for rule in host.rules:
-        yield _steered(host, rule)
+        yield tunnel_by(rule, _steered(host, rule))
         if not rule.peer_namespaces:
             return
     yield tunnel_to(host.name, host.cluster)
 
 
-def _steered(host: ConnectHost, rule: ConnectionRule) -> Route:
+def _ranges(found: list[tuple[ConnectHost, list[str]]]) -> Iterator[VirtualHost]:
+    """The ranges of all hosts, the smallest first, if there are any."""
+    pairs = [(each, host) for host, authorities in found for each in authorities if is_range(each)]
+    pairs.sort(key=lambda pair: -ip_network(split_address(pair[0])[0]).prefixlen)
+    if pairs:
+        routes = [route for authority, host in pairs for route in _range_routes(host, authority)]
+        yield VirtualHost(name="ranges", domains=["*"], routes=routes)
+
+
+def _range_routes(host: ConnectHost, authority: str) -> Iterator[Route]:
+    """The same as ``_routes``, and the policies on each, for the addresses of a range."""
+    asked = regex(authority_pattern(*split_address(authority)))
+    armed = per_filter_config(_armed(host, [authority]))
+    for rule in host.rules:
+        yield tunnel_by(rule, _steered(host, rule), asked, armed)
+        if not rule.peer_namespaces:
+            return
+    yield tunnel_by_authority(host.name, host.cluster, asked, armed)
+
+
+def _steered(host: ConnectHost, rule: ConnectionRule) -> list[WeightedClusterClusterWeight]:
     """All go to the same listener, each with the cluster that it is to be forwarded to."""
-    choices = [
+    return [
         WeightedClusterClusterWeight(
             name=host.cluster, weight=weight, typed_per_filter_config=armed_destination(cluster)
         )
         for cluster, weight in shares_of(rule)
     ]
-    return tunnel_by(rule, choices)

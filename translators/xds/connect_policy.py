@@ -4,7 +4,7 @@ Behind the tunnel the destination is the connection's own address. On the CONNEC
 still the waypoint's, so that what a rule asks of the destination must be asked of the authority.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
@@ -24,6 +24,7 @@ from translators.ir.authorization import (
     TextMatch,
 )
 from translators.xds.address import join_host, split_address
+from translators.xds.address_range import LONGEST_PREFIX, beginnings, is_range
 from translators.xds.names import SERVER_NAME_HEADER
 
 
@@ -35,12 +36,10 @@ def on_connect(authorization: Authorization, authorities: Sequence[str]) -> Auth
     def of_authority(fact: Predicate) -> Predicate:
         match fact:
             case DestinationIp(cidr):
-                network = ip_network(cidr, strict=False)
-                return _one_of(
-                    each for each in authorities if ip_address(split_address(each)[0]) in network
-                )
+                return _one_of(text for each in authorities for text in _within(each, cidr))
             case DestinationPort(port):
-                return _one_of(each for each in authorities if split_address(each)[1] == port)
+                same = (each for each in authorities if split_address(each)[1] == port)
+                return _one_of(_at(each) for each in same)
             case _:
                 return fact
 
@@ -118,7 +117,27 @@ def _mapped(predicate: Predicate, leaf: Callable[[Predicate], Predicate]) -> Pre
             return leaf(predicate)
 
 
-def _one_of(authorities: Iterable[str]) -> Predicate:
-    return AnyOf(
-        tuple(HeaderIs(":authority", TextMatch(TextKind.EXACT, each)) for each in authorities)
-    )
+def _one_of(authorities: Iterable[TextMatch]) -> Predicate:
+    return AnyOf(tuple(HeaderIs(":authority", each) for each in authorities))
+
+
+def _at(authority: str) -> TextMatch:
+    """An authority; of the addresses of a range, which all have the route, only the port."""
+    if is_range(authority):
+        return TextMatch(TextKind.SUFFIX, f":{split_address(authority)[1]}")
+    return TextMatch(TextKind.EXACT, authority)
+
+
+def _within(authority: str, cidr: str) -> Iterator[TextMatch]:
+    """What an authority says whose address is within these."""
+    own, network = ip_network(split_address(authority)[0]), ip_network(cidr, strict=False)
+    if own.version != network.version or not own.overlaps(network):
+        return
+    if own.prefixlen >= network.prefixlen:
+        yield _at(authority)
+    elif network.prefixlen > LONGEST_PREFIX:
+        for address in network:
+            yield TextMatch(TextKind.PREFIX, f"{address}:")
+    else:
+        for beginning in beginnings(str(network)):
+            yield TextMatch(TextKind.PREFIX, beginning)

@@ -31,7 +31,7 @@ from translators.xds.internal import (
 )
 from translators.xds.names import ENCAP, MAIN_INTERNAL_DIRECT, PASSTHROUGH
 from translators.xds.text import regex
-from translators.xds.tunnel import tunnel_to_any_port
+from translators.xds.tunnel import tunnel_by_authority
 
 # Numbers that everybody reads alike: a policy for port 80 must not miss one for 080 or 65616.
 _PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
@@ -84,7 +84,7 @@ def _virtual_host(group: ConnectPods, addresses: list[str]) -> VirtualHost:
     return VirtualHost(
         name=f"direct|{group.identity or PASSTHROUGH}",
         domains=[f"{host}:*" for host in hosts],
-        routes=[tunnel_to_any_port("direct", MAIN_INTERNAL_DIRECT, regex(_AUTHORITY))],
+        routes=[tunnel_by_authority("direct", MAIN_INTERNAL_DIRECT, regex(_AUTHORITY))],
         typed_per_filter_config=per_filter_config(armed)
         | armed_destination(cluster, group.identity),
     )

@@ -40,6 +40,7 @@ from translators.ir.listener import HttpChain, InternalListener, PortBinding, Tc
 from translators.wire import pack, shared, template
 from translators.xds.access_log import refused_connection_log
 from translators.xds.address import canonical_ip
+from translators.xds.address_range import beginnings, is_range
 from translators.xds.filters.tcp_proxy import forward
 from translators.xds.http import requests
 from translators.xds.listener import original_dst
@@ -48,6 +49,8 @@ from translators.xds.names import OPAQUE_ALLOW, OPAQUE_DENY, REFUSED
 # Bytes that might become an HTTP request are waited for this long, and so is a server that speaks
 # first on a port that declares no protocol.
 SNIFFING = timedelta(milliseconds=200)
+
+_ByAddress = dict[str, dict[str, MatcherOnMatch]]
 
 # The quotes are part of what Envoy looks up.
 _HTTP_PROTOCOLS = ("'h2c'", "'http/1.0'", "'http/1.1'")
@@ -121,18 +124,33 @@ def _close() -> Filter:
 
 def _matcher(node: InternalListener) -> Matcher | None:
     """Destination address, then port, then perhaps the sniffed protocol, to the chain's name."""
-    ports: dict[str, dict[str, MatcherOnMatch]] = {}
+    single: _ByAddress = {}
+    ranges: _ByAddress = {}
     for binding in node.bindings:
         decision = _decision(binding, node.sniff)
         if decision is None:
             continue
         for address in binding.addresses:
-            by_port = ports.setdefault(canonical_ip(address), {})
-            by_port.setdefault(str(binding.port), decision)
-    if not ports:
-        return None  # Envoy refuses an empty look-up
-    by_address = {address: _by_port(by_port) for address, by_port in ports.items()}
-    return _look_up(DestinationIpInput(), by_address)
+            filed = ranges if is_range(address) else single
+            texts = beginnings(address) if is_range(address) else [canonical_ip(address)]
+            for text in texts:
+                filed.setdefault(text, {}).setdefault(str(binding.port), decision)
+    by_range = _by_beginning(ranges) if ranges else None
+    if not single:
+        return by_range  # Envoy refuses an empty look-up
+    otherwise = MatcherOnMatch(matcher=by_range) if by_range else None
+    return _look_up(DestinationIpInput(), _by_address(single), otherwise)
+
+
+def _by_address(ports: _ByAddress) -> dict[str, MatcherOnMatch]:
+    return {address: _by_port(by_port) for address, by_port in ports.items()}
+
+
+def _by_beginning(ranges: _ByAddress) -> Matcher:
+    """By the longest text that the address begins with."""
+    address = TypedExtensionConfig(name="key", typed_config=pack(DestinationIpInput()))
+    choices = MatcherMatcherTreeMatchMap(map=_by_address(ranges))
+    return Matcher(matcher_tree=MatcherMatcherTree(input=address, prefix_match_map=choices))
 
 
 def _by_port(choices: Mapping[str, MatcherOnMatch]) -> MatcherOnMatch:

@@ -15,6 +15,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
     WeightedClusterClusterWeight,
 )
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
+from envoy_data_plane.google.protobuf import Any
 
 from translators.ir.listener import ConnectionRule, Share
 from translators.wire import shared, template
@@ -42,30 +43,48 @@ def _tunnel() -> RouteActionUpgradeConfig:
     )
 
 
-def tunnel_to_any_port(name: str, cluster: str, authority: StringMatcher) -> Route:
-    """Every CONNECT with such an authority goes to one cluster."""
-    asked = HeaderMatcher(name=":authority", string_match=authority)
+def tunnel_by_authority(
+    name: str, cluster: str, authority: StringMatcher, armed: dict[str, Any] | None = None
+) -> Route:
+    """Every CONNECT with such an authority goes to one cluster, if the armed filters let it."""
     return Route(
         name=name,
-        match=RouteMatch(connect_matcher=RouteMatchConnectMatcher(), headers=[asked]),
+        match=RouteMatch(
+            connect_matcher=RouteMatchConnectMatcher(), headers=[_asks_for(authority)]
+        ),
         route=RouteAction(cluster=cluster, timeout=timedelta(0), upgrade_configs=[_tunnel()]),
+        typed_per_filter_config=armed or {},
     )
 
 
-def tunnel_by(rule: ConnectionRule, choices: list[WeightedClusterClusterWeight]) -> Route:
-    """Each CONNECT that a rule is for goes to one of the choices, drawn by weight."""
+def _asks_for(authority: StringMatcher) -> HeaderMatcher:
+    return HeaderMatcher(name=":authority", string_match=authority)
+
+
+def tunnel_by(
+    rule: ConnectionRule,
+    choices: list[WeightedClusterClusterWeight],
+    authority: StringMatcher | None = None,
+    armed: dict[str, Any] | None = None,
+) -> Route:
+    """Each CONNECT that a rule is for goes to one of the choices, drawn by weight.
+
+    If an authority is given only those that have it.
+    """
     namespaces = rule.peer_namespaces
     return Route(
         name=rule.name,
         match=RouteMatch(
             connect_matcher=RouteMatchConnectMatcher(),
             filter_state=[peer_in_namespaces(namespaces)] if namespaces else [],
+            headers=[_asks_for(authority)] if authority else [],
         ),
         route=RouteAction(
             weighted_clusters=WeightedCluster(clusters=choices),
             timeout=timedelta(0),
             upgrade_configs=[_tunnel()],
         ),
+        typed_per_filter_config=armed or {},
         metadata=route_provenance(rule.origin),
     )
 
