@@ -137,8 +137,10 @@ class _Model(RuleBasedStateMachine):
 
     @rule()
     def write_one(self) -> None:
+        worth_asking = self.session.may_respond()
         response = self.session.next_response()
         if response is not None:
+            assert worth_asking, "a response that nobody would have asked for"
             self._check(response)
             self.to_client.append(response)
 

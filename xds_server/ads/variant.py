@@ -35,6 +35,9 @@ class Session(Protocol[Request_contra]):
     def update(self, snapshot: Snapshot, changed: Collection[ResourceKey] | None) -> None:
         """Serve this snapshot from now on."""
 
+    def may_respond(self) -> bool:
+        """Whether it is worth asking for the next response."""
+
     def next_response(self) -> Response | None:
         """What to write next, if anything."""
 

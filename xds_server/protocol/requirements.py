@@ -32,6 +32,11 @@ class Requirements:
         self._channels = channels
         self._waiting: dict[ResourceKey | TypeUrl, dict[ResourceKey, None]] = {}
 
+    @property
+    def any_wait(self) -> bool:
+        """Whether anything may be held back now."""
+        return bool(self._waiting)
+
     def hold_back(self, resource: Resource, snapshot: Snapshot) -> bool:
         """Whether the resource must wait; it is looked at again when the reason may be over."""
         reasons = {

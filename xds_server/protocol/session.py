@@ -50,6 +50,12 @@ class Session(ABC):
             self._channels[key.type_url].touch(key.name)
             self._requirements.review(key)
 
+    def may_respond(self) -> bool:
+        """Whether there may be a next response. No is certain, yes is not."""
+        if self._requirements.any_wait or any(n is not None for n in self._unknown_types.values()):
+            return True
+        return any(c.dirty or c.gone or c.owes_answer for c in self._channels.values())
+
     def next_response(self) -> Response | None:
         """The next response to write, or None if nothing may or need be sent now.
 
