@@ -17,7 +17,20 @@ from tests.support.consent import (
 from tests.support.hbone import ConnectRefusedError
 from tests.support.http1 import http1_request
 from tests.support.loopback import LoopbackNet
-from tests.support.manifests import HTTP, Manifest, allows, policy, service_entry
+from tests.support.manifests import (
+    HTTP,
+    Manifest,
+    allows,
+    backend,
+    namespace,
+    path,
+    pod,
+    policy,
+    route,
+    rule,
+    service,
+    service_entry,
+)
 from tests.support.mesh import Mesh
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -25,6 +38,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 @dataclass(frozen=True, slots=True)
 class Providers:
+    ip: str
     grpc: GrpcProvider
     http: HttpProvider
 
@@ -32,7 +46,7 @@ class Providers:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def servers(net: LoopbackNet) -> AsyncIterator[Providers]:
     ip = net.ip(130)
-    made = Providers(GrpcProvider(ip, GRPC_PORT), HttpProvider(ip, HTTP_PORT))
+    made = Providers(ip, GrpcProvider(ip, GRPC_PORT), HttpProvider(ip, HTTP_PORT))
     await made.grpc.start()
     await made.http.start()
     yield made
@@ -215,3 +229,50 @@ async def test_a_check_comes_and_goes_on_open_connections(mesh: Mesh, providers:
 
 def _of_listeners(counters: Mapping[str, int]) -> Mapping[str, int]:
     return {name: value for name, value in counters.items() if name.startswith("listener_manager")}
+
+
+async def test_routes_of_clients_do_not_overwrite_what_a_provider_vouches_for(
+    mesh: Mesh, providers: Providers
+) -> None:
+    web = mesh.offer("custom-theirs")
+    forged = [{"name": "x-user", "value": "root"}, {"name": "x-own", "value": "100%"}]
+    edit = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": forged}}
+    to = backend("custom-theirs", namespace="demo")
+    asked = {
+        "type": "ExternalAuth",
+        "externalAuth": {
+            "protocol": "GRPC",
+            "backendRef": {"name": "theirs", "port": GRPC_PORT},
+            "grpc": {},
+        },
+    }
+    rules = (
+        rule(path("/rule"), to=[to], filters=[edit]),
+        rule(path("/backend"), to=[{**to, "filters": [edit]}]),
+        rule(path("/authorizer"), to=[to], filters=[asked]),
+    )
+    theirs = route("custom-theirs", "guests", "custom-theirs", *rules)
+    theirs["spec"]["parentRefs"][0]["namespace"] = "demo"
+    deny = policy(
+        "custom-theirs-own",
+        "demo",
+        {"when": [{"key": "request.headers[x-own]", "values": ["100%"]}]},
+        action="DENY",
+        service="custom-theirs",
+    )
+    ports = [("grpc", GRPC_PORT, GRPC_PORT)]
+    own = service("theirs", "guests", "10.97.0.9", {"app": "consent"}, ports)
+    own_pod = pod("theirs", "guests", providers.ip, {"app": "consent"}, captured=False)
+    manifests = (web.manifest, custom("custom-theirs", "http"), namespace("guests"), theirs)
+    await mesh.put("custom-theirs", *manifests, own, own_pod)
+    guest = mesh.certs.svid("guests", "any")
+    for target in ("/rule", "/backend"):
+        answer = await mesh.get(web.http, target, caller=guest)
+        assert answer.status == 200
+        assert (answer.received("x-user"), answer.received("x-own")) == (["alice"], ["100%"])
+    answer = await mesh.get(web.http, "/authorizer", caller=guest)
+    assert (answer.status, answer.received("x-consent")) == (200, [])
+    refused = await mesh.get(web.http, "/authorizer", [("x-refuse", "grpc")], caller=guest)
+    assert refused.status == 402
+    await mesh.put("custom-theirs-deny", deny)
+    assert (await mesh.get(web.http, "/rule", caller=guest)).status == 403, "policies see the edit"

@@ -15,9 +15,9 @@ from translators.gateway_api.issues import Issue, unusable
 from translators.gateway_api.references import Referrer, Target, resolve_ref
 from translators.gateway_api.scope import Found, Scope
 from translators.ir.cluster import ServiceCluster
-from translators.ir.route import Mirror, WeightedBackend
+from translators.ir.route import NO_EDIT, HeaderEdit, Mirror, WeightedBackend
 from translators.ir.waypoint import Mesh
-from translators.resources.httproute import BackendRef, HttpBackend, HttpRule
+from translators.resources.httproute import BackendRef, HttpBackend, HttpFilter, HttpRule
 from translators.resources.tcproute import TcpBackend
 from translators.world import Reader
 
@@ -81,6 +81,18 @@ def outbound(
         yield authorizer.upstream
 
 
+def request_edits(
+    referrer: Referrer, filters: tuple[HttpFilter, ...]
+) -> tuple[HeaderEdit, HeaderEdit]:
+    """The changes of request headers that come before policies, and those that come after.
+
+    Those of a consumer route come before, as if its clients had made them: what a waypoint has
+    verified and tells by headers is not for other namespaces to change.
+    """
+    edit = edit_of(filters, REQUEST)
+    return (NO_EDIT, edit) if referrer.consumes is None else (edit, NO_EDIT)
+
+
 def _backend_issues(
     reader: Reader, mesh: Mesh, referrer: Referrer, backend: HttpBackend
 ) -> Iterator[Issue]:
@@ -111,10 +123,12 @@ def _weighted(scope: Scope, referrer: Referrer, backend: HttpBackend) -> Weighte
     found = _found(scope, referrer, backend.ref)
     if found is None or any(backend_filter_issues(backend.filters)):
         return WeightedBackend(None, backend.weight)
+    early, late = request_edits(referrer, backend.filters)
     return WeightedBackend(
         cluster=found.cluster,
         weight=backend.weight,
-        request_headers=edit_of(backend.filters, REQUEST),
+        early_headers=early,
+        request_headers=late,
         response_headers=edit_of(backend.filters, RESPONSE),
     )
 

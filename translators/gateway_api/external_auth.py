@@ -1,6 +1,7 @@
 """Routes whose requests need somebody's consent (Gateway API ExternalAuth filter, GEP-1494)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from translators.gateway_api.called import called_cluster, is_callable
@@ -57,6 +58,7 @@ def authorizer_issues(
 def _authorizer(
     reader: Reader, mesh: Mesh, referrer: Referrer, wanted: HttpExternalAuth
 ) -> Authorizer | Issue:
+    """Who is asked. On behalf of a consumer route nobody changes what others have verified."""
     target = resolve_ref(reader, mesh, referrer, wanted.backend)
     if isinstance(target, Issue):
         return target
@@ -66,6 +68,8 @@ def _authorizer(
     protocol = CheckProtocol.GRPC if wanted.protocol == "GRPC" else CheckProtocol.HTTP
     upstream = called_cluster(reader, mesh, target.service, target.host, target.port, protocol)
     provider = _provider(wanted, target.host, target.port.port, protocol)
+    if referrer.consumes is not None:
+        provider = replace(provider, headers_upstream_on_allow=(), kept_headers=("*",))
     return Authorizer(ExternalAuth(provider, upstream[0].name), upstream)
 
 

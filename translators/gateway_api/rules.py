@@ -14,6 +14,7 @@ from translators.gateway_api.actions import (
 )
 from translators.gateway_api.backends import (
     mirrors,
+    request_edits,
     rule_backend_issues,
     weight_issues,
     weighted_backends,
@@ -32,7 +33,7 @@ from translators.gateway_api.grpcroute import (
     grpc_match_issues,
     grpc_route_match,
 )
-from translators.gateway_api.headers import REQUEST, RESPONSE, edit_of
+from translators.gateway_api.headers import RESPONSE, edit_of
 from translators.gateway_api.issues import Issue, unusable
 from translators.gateway_api.matches import match_issues, route_match
 from translators.gateway_api.precedence import (
@@ -233,11 +234,13 @@ def _working(context: RuleContext, match: RouteMatch) -> Route:
     if isinstance(authorizer, Issue):
         return _failing(context, match)  # whoever can't be asked does not consent
     filters = context.rule.filters
+    early, late = request_edits(context.of.referrer, filters)
     return Route(
         name=context.name,
         match=match,
         action=_action(context, match),
-        request_headers=edit_of(filters, REQUEST),
+        early_headers=early,
+        request_headers=late,
         response_headers=edit_of(filters, RESPONSE),
         cors=cors_of(context.rule),
         external_auth=authorizer.asked if authorizer else None,

@@ -86,12 +86,16 @@ PathEdit = FullPath | PrefixPath
 
 @value
 class WeightedBackend:
-    """One choice of a forwarding action. ``cluster`` is None if the backend is invalid."""
+    """One choice of a forwarding action. ``cluster`` is None if the backend is invalid.
+
+    ``early_headers`` of the request are changed before policies look at it.
+    """
 
     cluster: str | None
     weight: int = 1
     request_headers: HeaderEdit = NO_EDIT
     response_headers: HeaderEdit = NO_EDIT
+    early_headers: HeaderEdit = NO_EDIT
 
 
 @value
@@ -181,7 +185,10 @@ class Cors:
 
 @value
 class Route:
-    """One match and what becomes of the requests that meet it."""
+    """One match and what becomes of the requests that meet it.
+
+    ``early_headers`` are changed before policies look at a request, ``request_headers`` after it.
+    """
 
     name: str
     match: RouteMatch
@@ -190,6 +197,7 @@ class Route:
     response_headers: HeaderEdit = NO_EDIT
     cors: Cors | None = None
     external_auth: ExternalAuth | None = None
+    early_headers: HeaderEdit = NO_EDIT
     origin: Origin | None = None
 
 

@@ -28,6 +28,8 @@ from translators.ir.route import (
 )
 from translators.ir.route import RouteAction as Action
 from translators.wire import template
+from translators.xds.filters.header_mutation import armed_edit
+from translators.xds.filters.menu import per_filter_config
 from translators.xds.header import header_changes
 from translators.xds.names import UNKNOWN_SERVICE
 from translators.xds.retry import retry_policy
@@ -125,7 +127,8 @@ class _Destination(TypedDict, total=False):
 
 def _destination(backends: Sequence[WeightedBackend], invalid_status: int) -> _Destination:
     first = backends[0]
-    plain = first.request_headers == NO_EDIT and first.response_headers == NO_EDIT
+    edits = (first.request_headers, first.response_headers, first.early_headers)
+    plain = all(edit == NO_EDIT for edit in edits)
     if len(backends) == 1 and plain and first.cluster is not None:
         return _Destination(cluster=first.cluster)
     weighted = WeightedCluster(clusters=[_weighted(backend) for backend in backends])
@@ -138,10 +141,12 @@ def _destination(backends: Sequence[WeightedBackend], invalid_status: int) -> _D
 
 
 def _weighted(backend: WeightedBackend) -> WeightedClusterClusterWeight:
+    early = () if backend.early_headers == NO_EDIT else (armed_edit(backend.early_headers),)
     return WeightedClusterClusterWeight(
         name=UNKNOWN_SERVICE if backend.cluster is None else backend.cluster,
         weight=backend.weight,
         **header_changes(backend.request_headers, backend.response_headers),
+        typed_per_filter_config=per_filter_config(early),
     )
 
 

@@ -24,19 +24,20 @@ class HeaderChanges(TypedDict):
 def header_changes(request: HeaderEdit, response: HeaderEdit) -> HeaderChanges:
     """Both edits, without what Envoy lets nobody edit here: ``host`` and pseudo-headers."""
     return HeaderChanges(
-        request_headers_to_add=_additions(request),
-        request_headers_to_remove=_editable(request.remove),
-        response_headers_to_add=_additions(response),
-        response_headers_to_remove=_editable(response.remove),
+        request_headers_to_add=additions(request),
+        request_headers_to_remove=editable(request.remove),
+        response_headers_to_add=additions(response),
+        response_headers_to_remove=editable(response.remove),
     )
 
 
-def _additions(edit: HeaderEdit) -> list[HeaderValueOption]:
+def additions(edit: HeaderEdit) -> list[HeaderValueOption]:
+    """The headers that an edit sets or adds."""
     replace = HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
     append = HeaderValueOptionHeaderAppendAction.APPEND_IF_EXISTS_OR_ADD
     return [
-        *(_option(name, value, replace) for name, value in edit.set if _editable([name])),
-        *(_option(name, value, append) for name, value in edit.add if _editable([name])),
+        *(_option(name, value, replace) for name, value in edit.set if editable([name])),
+        *(_option(name, value, append) for name, value in edit.add if editable([name])),
     ]
 
 
@@ -48,5 +49,6 @@ def _option(
     return HeaderValueOption(header=literal, append_action=action, keep_empty_value=True)
 
 
-def _editable(names: Iterable[str]) -> list[str]:
+def editable(names: Iterable[str]) -> list[str]:
+    """The names that Envoy lets anybody edit."""
     return [name for name in names if name.lower() != "host" and not name.startswith(":")]

@@ -14,6 +14,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
 from envoy_data_plane.envoy.config.listener.v3 import Filter as NetworkFilter
 from envoy_data_plane.envoy.config.rbac.v3 import RbacAction
 from envoy_data_plane.envoy.extensions.filters.http.fault.v3 import HttpFault
+from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import HeaderMutation
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
     HttpConnectionManager,
@@ -201,9 +202,11 @@ def _unarmed_filter(filter_: Filter) -> HttpFilter:
     return http_filter(filter_, _unarmed(filter_))
 
 
-def _unarmed(filter_: Filter) -> Message:
+def _unarmed(filter_: Filter) -> Message:  # noqa: C901 (a closed union)
     """What a filter of the menu does where no route arms it."""
     match filter_:
+        case Filter.EARLY_HEADERS:
+            return HeaderMutation()
         case Filter.CLIENT_IDENTITY:
             return client_identity()
         case Filter.CUSTOM_1 | Filter.CUSTOM_2 | Filter.EXTERNAL_AUTH:

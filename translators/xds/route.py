@@ -18,6 +18,7 @@ from translators.xds.action import clusters_of, route_action
 from translators.xds.ambiguity import refuse_ambiguous
 from translators.xds.filters.cors import armed_cors
 from translators.xds.filters.ext_authz import armed_checks, armed_external_auth
+from translators.xds.filters.header_mutation import armed_edit
 from translators.xds.filters.jwt_authn import armed_tokens
 from translators.xds.filters.menu import Armed, per_filter_config
 from translators.xds.filters.rbac import armed_rbac
@@ -126,6 +127,8 @@ def _forwarding(
 
 
 def _armed(route: Route) -> Iterator[Armed]:
+    if route.early_headers != NO_EDIT:
+        yield armed_edit(route.early_headers)
     if route.cors is not None:
         yield armed_cors(route.cors)
     if route.external_auth is not None:

@@ -9,6 +9,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
 )
 from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import (
     HeaderMutation,
+    HeaderMutationPerRoute,
     Mutations,
 )
 from envoy_data_plane.envoy.extensions.http.early_header_mutation.header_mutation.v3 import (
@@ -18,8 +19,21 @@ from envoy_data_plane.envoy.extensions.http.original_ip_detection.custom_header.
     CustomHeaderConfig,
 )
 
+from translators.ir.route import HeaderEdit
 from translators.wire import pack, shared
+from translators.xds.filters.menu import Armed, Filter
+from translators.xds.header import additions, editable
 from translators.xds.names import LOCAL_PRINCIPAL, PEER_PRINCIPAL, SOURCE_HEADER
+
+
+def armed_edit(edit: HeaderEdit) -> Armed:
+    """Changes that a route makes to the headers of a request before anything looks at it."""
+    mutations = [
+        *(Mutation(append=option) for option in additions(edit)),
+        *(Mutation(remove=name) for name in editable(edit.remove)),
+    ]
+    made = HeaderMutationPerRoute(mutations=Mutations(request_mutations=mutations))
+    return Armed(Filter.EARLY_HEADERS, made)
 
 
 def client_identity() -> HeaderMutation:

@@ -27,6 +27,7 @@ class Filter(StrEnum):
     layered and the opaque ones are for tunnels alone.
     """
 
+    EARLY_HEADERS = "waypost.early_headers"
     CLIENT_IDENTITY = "waypost.xfcc"
     CUSTOM_1 = "waypost.ext_authz.1"
     CUSTOM_2 = "waypost.ext_authz.2"
