@@ -12,7 +12,7 @@ from itertools import chain
 
 from translators import authorization, gateway_api
 from translators.deployment import deployable
-from translators.edition import Compiled, Edition, Near, Plan, Stale
+from translators.edition import Compiled, Edition, Farewell, Near, Plan, Stale
 from translators.gateway_api import (
     Assembly,
     Destination,
@@ -55,11 +55,15 @@ _ENDPOINTS = frozenset({Pod.kind, EndpointSlice.kind})  # of which nothing is sa
 class Compiler:
     """The world of one mesh, and what it means for each waypoint. Synchronous and pure.
 
-    ``revision`` grows whenever ``statuses`` may have another answer.
+    ``revision`` grows whenever ``statuses`` may have another answer. If it ``lingers``, a waypoint
+    goes on answering for services that have gone elsewhere until they are dismissed, because their
+    clients do not all learn of it at once, and then keeps what open connections need until they
+    are forgotten.
     """
 
-    def __init__(self, mesh: Mesh) -> None:
+    def __init__(self, mesh: Mesh, *, lingers: bool = False) -> None:
         self.mesh = mesh
+        self._lingers = lingers
         self.revision = 0
         self._world = World((*gateway_api.INDEXES, *authorization.INDEXES))
         self._members = Memo(self._world, _read_members)
@@ -71,6 +75,7 @@ class Compiler:
         self._compiled: dict[WaypointName, Compiled] = {}
         self._stale: dict[WaypointName, Stale] = {}
         self._prepared: dict[WaypointName, dict[ResourceKey, _Rendered]] = {}
+        self._farewells: dict[_Member, Farewell] = {}
 
     def apply(self, changes: Iterable[Change]) -> set[WaypointName]:
         """Change the world; the result is the waypoints whose resources may differ by that.
@@ -156,6 +161,16 @@ class Compiler:
         """What is known of where a proxy runs: what it says itself, else what the cluster does."""
         return gateway_api.locate(Reader(self._world), place)
 
+    def leaving(self, waypoint: WaypointName) -> Mapping[ObjectKey, Farewell]:
+        """The services that have left a waypoint but not quite, as it was last compiled."""
+        known = self._compiled.get(waypoint)
+        return known.leaving if known else {}
+
+    def bid(self, waypoint: WaypointName, service: ObjectKey, farewell: Farewell) -> None:
+        """Go on to the next step of parting with a service that has left the waypoint."""
+        self._farewells[waypoint, service] = farewell
+        self._note_stale(waypoint).everything = True
+
     def resources(self, waypoint: WaypointName) -> Mapping[ResourceKey, Resource]:
         """The resources of the waypoint's edition by key."""
         return {one.key: one for one in self.edition(waypoint).snapshot.all()}
@@ -240,6 +255,8 @@ class Compiler:
         configs = {config.service: config for config in plan.configs}
         known.configs = configs if plan.complete else known.configs | configs
         known.assembly = plan.assembly
+        if plan.complete:
+            self._note_leaving(waypoint, known)
         near = _next_near(known.edition.near, endpoints, gone)
         if fresh or gone or near is not known.edition.near or not known.edition.number:
             known.edition = _next_edition(known.edition, fresh, gone, near)
@@ -252,8 +269,30 @@ class Compiler:
             if plan is not None:
                 return plan
         configs = [self._configs((waypoint, service)) for service in self._members(waypoint)]
+        configs += self._lingering(waypoint)
         assembly = gateway_api.assemble(self.mesh, configs)
         return Plan(assembly, configs, self._nodes(waypoint, assembly), complete=True)
+
+    def _lingering(self, waypoint: WaypointName) -> Iterator[ServiceConfig]:
+        """What remains of services that the waypoint had, and that have gone where they may be."""
+        known = self._compiled.get(waypoint) if self._lingers else None
+        departed = known.configs.keys() - set(self._members(waypoint)) if known else ()
+        reader = Reader(self._world)
+        for key in sorted(departed):
+            farewell = self._farewells.get((waypoint, key), Farewell.HEARD)
+            if farewell is Farewell.FORGOTTEN or not gateway_api.may_linger(reader, waypoint, key):
+                continue
+            config = self._configs((waypoint, key))
+            yield config if farewell is Farewell.HEARD else gateway_api.unreachable(config)
+
+    def _note_leaving(self, waypoint: WaypointName, known: Compiled) -> None:
+        departed = known.configs.keys() - set(self._members(waypoint))
+        known.leaving = {
+            key: self._farewells.get((waypoint, key), Farewell.HEARD) for key in departed
+        }
+        over = [one for one in self._farewells if one[0] == waypoint and one[1] not in departed]
+        for one in over:
+            del self._farewells[one]
 
     def _plan_in_place(self, waypoint: WaypointName, known: Compiled, stale: Stale) -> Plan | None:
         """What to look at if nothing that services share can differ; None if it can."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from translators.gateway_api import Assembly, Destination, ServiceConfig
 from translators.ir import Node
@@ -35,14 +36,26 @@ class Edition:
         return max((one.nearness for one in self.near.values()), default=Nearness.ANYWHERE)
 
 
+class Farewell(Enum):
+    """How far a waypoint has parted with a service that has gone elsewhere."""
+
+    HEARD = auto()  # it is still answered for
+    DISMISSED = auto()  # only connections that are open still get what they need
+    FORGOTTEN = auto()
+
+
 @dataclass(slots=True)
 class Compiled:
-    """A waypoint as it was last compiled: its services, and the node of each of its resources."""
+    """A waypoint as it was last compiled: its services, and the node of each of its resources.
+
+    ``leaving`` are those of the services that have gone elsewhere.
+    """
 
     assembly: Assembly
     configs: dict[ObjectKey, ServiceConfig]
     nodes: dict[ResourceKey, Node] = field(default_factory=dict)
     edition: Edition = Edition(0, EMPTY, frozenset())
+    leaving: Mapping[ObjectKey, Farewell] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

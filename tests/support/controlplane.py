@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -76,6 +76,19 @@ class ControlPlane:
         streams = self.server._ads.registry.streams()
         is_there = by is None or by in {stream.proxy.waypoint for stream in streams}
         return is_there and self.server._publisher.idle and all(map(self._has_all, streams))
+
+    @contextmanager
+    def lingering(self, seconds: float, drained_s: float) -> Iterator[None]:
+        """Waypoints answer so much longer for services that have gone elsewhere.
+
+        What their open connections need is there for ``drained_s`` more.
+        """
+        compiler, lingering = self.server._compiler, self.server._lingering
+        compiler._lingers, lingering.linger_s, lingering.drained_s = True, seconds, drained_s
+        try:
+            yield
+        finally:
+            compiler._lingers = False
 
     def waypoints(self) -> set[WaypointName]:
         """The waypoints whose Envoys are connected."""

@@ -66,9 +66,13 @@ def namespace(name: str) -> Manifest:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
-def gateway(namespace: str, traffic: str = "") -> Manifest:
-    """The waypoint of a namespace; ``traffic`` is what it is for, if it says so."""
-    listener = {"name": "mesh", "port": 15008, "protocol": "HBONE"}
+def gateway(namespace: str, traffic: str = "", allowed: str = "Same") -> Manifest:
+    """The waypoint of a namespace; ``traffic`` is what it is for, if it says so.
+
+    ``allowed`` tells from which namespaces, as ``allowedRoutes`` does.
+    """
+    routes = {"namespaces": {"from": allowed}}
+    listener = {"name": "mesh", "port": 15008, "protocol": "HBONE", "allowedRoutes": routes}
     labels = {"istio.io/waypoint-for": traffic} if traffic else {}
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",

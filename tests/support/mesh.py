@@ -209,9 +209,12 @@ class Mesh:
         manifest = service(name, self.home, ip, selector or {"pod": "v1"}, ports)
         return Offer(name, ip, manifest)
 
-    async def serve(self, traffic: str = "") -> None:
-        """Let the waypoint be for such traffic, and return when it is; by default for services."""
-        base = _base(self.home, self.pods, traffic)
+    async def serve(self, traffic: str = "", allowed: str = "Same") -> None:
+        """Let the waypoint be for such traffic, and return when it is; by default for services.
+
+        ``allowed`` tells from which namespaces.
+        """
+        base = _base(self.home, self.pods, traffic, allowed)
         self.folder.put(self.home, *base)
         await self.plane.until_obeyed(base, by=self.name)
         await self._round_trip()
@@ -292,8 +295,8 @@ def key_of(manifest: Manifest) -> ObjectKey:
     return key
 
 
-def _base(home: str, pods: Pods, traffic: str = "") -> list[Manifest]:
-    return [namespace(home), gateway(home, traffic), *pods.manifests(home)]
+def _base(home: str, pods: Pods, traffic: str = "", allowed: str = "Same") -> list[Manifest]:
+    return [namespace(home), gateway(home, traffic, allowed), *pods.manifests(home)]
 
 
 @asynccontextmanager

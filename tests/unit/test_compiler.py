@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from benchmarks import worlds
 from translators.compiler import Compiler
+from translators.edition import Farewell
 from translators.gateway_api import request_routes
 from translators.ir.waypoint import Mesh, WaypointName
+from translators.resources.core import Service
+from translators.resources.gateway import Gateway
 from translators.resources.httproute import HttpBackend, HttpRule
 from translators.resources.metadata import KubernetesObject, Metadata
 from translators.wire import Resource, ResourceKey
@@ -235,3 +238,80 @@ def test_one_route_of_many_is_made_again_alone(compiler: Compiler, monkeypatch: 
     fresh = Compiler(Mesh())
     fresh.apply(put([*worlds.world(2, 5, 3, rules=2), *many, edited]))
     assert fresh.resources(FIRST) == compiler.resources(FIRST)
+
+
+def moved(service: Service, home: str) -> Service:
+    labels = {"istio.io/use-waypoint": "waypoint", "istio.io/use-waypoint-namespace": home}
+    return replace(service, meta=replace(service.meta, labels=labels))
+
+
+def lingering() -> Compiler:
+    """Two waypoints that admit everybody, of which the first is asked for."""
+    made = Compiler(Mesh(), lingers=True)
+    made.apply(put(worlds.world(2, 3, 1, rules=1)))
+    for home in ("ns-0", "ns-1"):
+        gateway = next(
+            one for one in worlds.namespace(home, 0, 0, 0, 0) if isinstance(one, Gateway)
+        )
+        listener = replace(gateway.listeners[0], allowed_from="All")
+        made.apply(put([replace(gateway, listeners=(listener,))]))
+    made.resources(FIRST)
+    made.resources(SECOND)
+    return made
+
+
+def names(compiler: Compiler, waypoint: WaypointName) -> set[tuple[str, str]]:
+    return {
+        (key.type_url.name, key.name)
+        for key in compiler.resources(waypoint)
+        if "svc-2.ns-0" in key.name
+    }
+
+
+def answers(compiler: Compiler, waypoint: WaypointName) -> bool:
+    (table,) = (one for key, one in compiler.resources(waypoint).items() if key.name == "connect")
+    return b"svc-2.ns-0" in table.body
+
+
+def test_a_service_that_moves_is_parted_with_in_two_steps():
+    compiler, service = lingering(), worlds.service("ns-0", 0, 2)
+    before = names(compiler, FIRST)
+    compiler.apply(put([moved(service, "ns-1")]))
+    assert answers(compiler, FIRST)
+    assert answers(compiler, SECOND)
+    assert compiler.leaving(FIRST) == {service.key: Farewell.HEARD}
+    compiler.bid(FIRST, service.key, Farewell.DISMISSED)
+    assert not answers(compiler, FIRST)
+    assert names(compiler, FIRST) >= before
+    assert compiler.leaving(FIRST) == {service.key: Farewell.DISMISSED}
+    compiler.bid(FIRST, service.key, Farewell.FORGOTTEN)
+    assert names(compiler, FIRST) == set()
+    assert compiler.leaving(FIRST) == {}
+    assert answers(compiler, SECOND)
+
+
+def test_a_service_that_comes_back_is_heard_again():
+    compiler, service = lingering(), worlds.service("ns-0", 0, 2)
+    for _ in range(2):
+        compiler.apply(put([moved(service, "ns-1")]))
+        compiler.resources(FIRST)
+        compiler.bid(FIRST, service.key, Farewell.DISMISSED)
+        assert not answers(compiler, FIRST)
+        compiler.apply(put([service]))
+        assert answers(compiler, FIRST)
+        assert compiler.leaving(FIRST) == {}
+    whole = Compiler(Mesh())
+    whole.apply(put(compiler._world.objects()))
+    assert dict(compiler.resources(FIRST)) == dict(whole.resources(FIRST))
+
+
+def test_what_is_deleted_or_refused_is_forgotten_at_once():
+    compiler, service = lingering(), worlds.service("ns-0", 0, 2)
+    compiler.apply(put([moved(service, "ns-1")]))
+    assert answers(compiler, FIRST)
+    compiler.apply([Change(service.key, None)])
+    assert names(compiler, FIRST) == set()
+    compiler.apply(put([service]))
+    assert answers(compiler, FIRST)
+    compiler.apply(put([moved(service, "nowhere")]))
+    assert names(compiler, FIRST) == set()

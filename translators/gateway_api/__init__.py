@@ -7,6 +7,7 @@ from translators.gateway_api.binding import (
     bound_services,
     identity_of,
     is_waypoint,
+    may_linger,
     waypoint_of,
     waypoints,
 )
@@ -25,7 +26,7 @@ from translators.gateway_api.nearness import locate
 from translators.gateway_api.refusals import Refusal, refusal_conditions
 from translators.gateway_api.request_routes import RoutePart, RoutePlace, route_part
 from translators.gateway_api.revision import is_ours
-from translators.gateway_api.services import ServiceConfig, translate_service
+from translators.gateway_api.services import ServiceConfig, translate_service, unreachable
 
 __all__ = [
     "INDEXES",
@@ -48,6 +49,7 @@ __all__ = [
     "is_ours",
     "is_waypoint",
     "locate",
+    "may_linger",
     "refusal_conditions",
     "route_conditions",
     "route_part",
@@ -56,6 +58,7 @@ __all__ = [
     "shared_conditions",
     "translate_service",
     "translate_workloads",
+    "unreachable",
     "waypoint_of",
     "waypoints",
     "workload_conditions",

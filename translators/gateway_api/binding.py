@@ -26,7 +26,7 @@ from translators.gateway_api.served import Served
 from translators.ir.waypoint import Mesh, TrafficType, WaypointName
 from translators.resources.core import Namespace, Service
 from translators.resources.gateway import Gateway, GatewayClass, GatewayListener
-from translators.resources.metadata import Metadata
+from translators.resources.metadata import Metadata, ObjectKey
 from translators.world import Reader
 
 CONTROLLER = "istio.io/mesh-controller"
@@ -126,6 +126,19 @@ def is_served_by(reader: Reader, service: Served, waypoint: WaypointName) -> boo
     """Whether a waypoint answers for a service, as its first waypoint or as the canary."""
     bound = Bound(waypoint)
     return waypoint_of(reader, service) == bound or canary_of(reader, service) == bound
+
+
+def may_linger(reader: Reader, waypoint: WaypointName, key: ObjectKey) -> bool:
+    """Whether a waypoint may still answer for a service that it does not serve any more.
+
+    It may if it could have it, and the service is served by another waypoint or wants none. What is
+    gone, or was refused, is not answered for.
+    """
+    service = reader.find(key)
+    if not isinstance(service, Served):
+        return False
+    could = attach(reader, waypoint, service.meta.namespace, TrafficType.SERVICE)
+    return isinstance(could, Bound) and not isinstance(waypoint_of(reader, service), NotBound)
 
 
 def attach(

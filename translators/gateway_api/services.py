@@ -111,6 +111,11 @@ def translate_service(
     )
 
 
+def unreachable(config: ServiceConfig) -> ServiceConfig:
+    """What connections that are open already need of a service, and no new one can get at."""
+    return replace(config, bindings=(), connect_hosts=(), tls_hosts=(), conditions=())
+
+
 def _ports(scope: Scope, service: Served, guard_of: GuardOf, part_of: PartOf) -> Iterator[Port]:
     """The ports that can be served, by number, at each host of the service that it owns."""
     hosts = hosts_of(scope.reader, scope.mesh, service)

@@ -87,6 +87,15 @@ _STATE = Path("~/.local/state/waypost/ca").expanduser()
     help="Seconds in which a server that is to end hands its Envoys over to other replicas, "
     "by default 20 with --kubernetes and 0 without. A second signal ends it at once.",
 )
+@click.option(
+    "--linger",
+    "linger_s",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    envvar="WAYPOST_LINGER",
+    help="Seconds for which a waypoint still answers for a service that has gone to another one.",
+)
 @secure_xds_options
 @mesh_options
 def serve(
@@ -101,6 +110,7 @@ def serve(
     xds_address: str,
     admin_address: str,
     drain_s: float | None,
+    linger_s: float,
     secure_xds: "SecureXdsOptions",
     mesh: "Mesh",
 ) -> None:
@@ -141,6 +151,7 @@ def serve(
             mesh,
             secure_xds.listener(login, home, mesh),
             drain_s if drain_s is not None else _DRAIN_S if kubernetes else 0.0,
+            linger_s,
         )
         asyncio.run(server.serve(settings, source, _announce, status, deployer))
     except InsecureAddress as problem:

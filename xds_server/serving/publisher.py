@@ -49,7 +49,8 @@ class Publisher(Observer):
 
     There is no debounce: what changes while it is busy is taken together, what changes while it
     is idle goes out at once. Waypoints nobody asks for cost nothing but their indexes. ``settled``
-    is called when it has become idle after first configurations, which stay for long.
+    is called when it has become idle after first configurations, which stay for long, ``compiled``
+    whenever a waypoint has been looked at.
     """
 
     def __init__(
@@ -58,11 +59,13 @@ class Publisher(Observer):
         store: SnapshotStore,
         secrets: Secrets,
         settled: Callable[[], None] = lambda: None,
+        compiled: Callable[[WaypointName], None] = lambda _: None,
     ) -> None:
         self._compiler = compiler
         self._store = store
         self._secrets = secrets
         self._settled = settled
+        self._compiled = compiled
         self._published: dict[ProxyKey, _Published] = {}
         self._new: dict[ProxyKey, float] = {}  # since when
         self._stale: dict[ProxyKey, float] = {}
@@ -119,6 +122,7 @@ class Publisher(Observer):
         await self._prepare(key.waypoint)
         if self._compiler.serves(key.waypoint):
             self._store.regard(key.waypoint, self._compiler.edition(key.waypoint).nearness)
+            self._compiled(key.waypoint)
         news, change = self._new.pop(key, None), self._stale.pop(key, None)
         since = change if news is None else news
         if since is None or not self._compiler.serves(key.waypoint):

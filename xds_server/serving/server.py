@@ -34,6 +34,7 @@ from xds_server.identity.peer import LoopbackAuthenticator, split_address
 from xds_server.identity.rotation import RotatingSvids
 from xds_server.identity.spiffe import SpiffeId
 from xds_server.serving.collector import Collector
+from xds_server.serving.lingering import Lingering
 from xds_server.serving.listeners import Listeners, SecureXds, with_port
 from xds_server.serving.loop_lag import LoopLag
 from xds_server.serving.publisher import Publisher
@@ -55,7 +56,8 @@ class Settings:
     """What a server is told at its start. Addresses are ``ip:port``; port 0 takes a free one.
 
     ``secure`` is xDS for Envoys of other hosts, if there are any. ``drain_s`` is how long a server
-    that is to end takes to hand its Envoys over to other replicas.
+    that is to end takes to hand its Envoys over to other replicas, ``linger_s`` how long a waypoint
+    still answers for a service that has gone to another one.
     """
 
     ca_dir: Path
@@ -64,6 +66,7 @@ class Settings:
     mesh: Mesh
     secure: SecureXds | None = None
     drain_s: float = 0.0
+    linger_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class Server(Observer):
         self._deployer = deployer
         self._settings = settings
         self._authority = authority
-        self._compiler = Compiler(settings.mesh)
+        self._compiler = Compiler(settings.mesh, lingers=settings.linger_s > 0)
         self._store = SnapshotStore(self._compiler.locate)
         self._source = source
         self._status = status
@@ -104,8 +107,10 @@ class Server(Observer):
         self._ending = asyncio.Event()
         self._collector = Collector()
         self._publisher = Publisher(
-            self._compiler, self._store, self._secrets, self._collector.spare
+            *(self._compiler, self._store, self._secrets, self._collector.spare),
+            self._compiled,
         )
+        self._lingering = Lingering(self._compiler, settings.linger_s, self._publisher.refresh)
         self._lag = LoopLag()
         self._updates: Counter[str] = Counter()
         self._reported: frozenset[SourceProblem] = frozenset()
@@ -272,6 +277,9 @@ class Server(Observer):
     def _statuses(self) -> Iterable[ObjectStatus | None]:
         verdicts = self._deployer.conditions() if self._deployer else ()
         return self._compiler.status_steps(lambda _condition: "", self._refusals(), verdicts)
+
+    def _compiled(self, waypoint: WaypointName) -> None:
+        self._lingering.look(waypoint)
 
     def _wishes(self) -> Wishes:
         roots = self._authority.trust_bundle().decode()
