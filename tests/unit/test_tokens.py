@@ -3,10 +3,13 @@
 import asyncio
 import json
 from base64 import urlsafe_b64encode
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xds_server.identity.peer import Caller, Denied, Peer, Reason, ServiceAccount
 from xds_server.identity.token_review import Reviewed, Unreviewed
@@ -216,6 +219,14 @@ async def test_what_can_be_no_token_is_not_asked_about(shown: Peer, reason: Reas
 async def test_users_that_are_no_service_accounts_are_nobody(user: str) -> None:
     rig = Rig(answers={"t": Reviewed(user)})
     assert await rig.reason("t") is Reason.BAD_CREDENTIAL
+
+
+@given(st.text() | st.binary().map(lambda data: f"a.{urlsafe_b64encode(data).decode()}.c"))
+async def test_whatever_is_shown_is_asked_about_or_refused(token: str) -> None:
+    rig, known = Rig(answers={token.strip(): GOOD}), None
+    with suppress(Denied):
+        known = await rig.identify(token)
+    assert (known is not None) == bool(rig.asked)
 
 
 def test_tokens_are_not_shown() -> None:
