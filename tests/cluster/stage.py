@@ -135,7 +135,7 @@ async def stage(
     """Everything runs; there are no objects yet but those that every cluster has."""
     port = free_port("127.0.0.1")
     settings = DeploymentSettings(f"{XDS}:{port}", concurrency=1, drain_s=DRAIN_S)
-    ips = (net.ip(host) for host in count(150))
+    ips = (net.ip(host) for host in count(200))
     async with KubeApi(("gateway-api-standard", "istio")) as api:
         api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}})
         client = Client(api.url)

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -139,6 +140,13 @@ def test_whatever_is_asked_for_is_merged_or_refused(key: str, patch: dict[str, A
             again = stamped(each)
             assert says(again, again)
             assert obstacle(again, again) == ""
+
+
+def test_a_type_of_services_that_does_not_exist_is_refused():
+    annotations = {"networking.istio.io/service-type": "Clusterip"}
+    odd = replace(GATEWAY, meta=replace(GATEWAY.meta, annotations=annotations))
+    with pytest.raises(InvalidParameters, match="Clusterip"):
+        deployed(Mesh(), DeploymentSettings("xds:1"), odd, overlays([]))
 
 
 def test_optional_objects_are_there_if_asked_for():

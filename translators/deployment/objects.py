@@ -193,9 +193,14 @@ def _selector(gateway: Gateway) -> Manifest:
 
 
 def _service_spec(gateway: Gateway) -> Manifest:
-    asked = gateway.meta.annotations.get(_SERVICE_TYPE, "")
+    asked = gateway.meta.annotations.get(_SERVICE_TYPE, "ClusterIP")
+    if asked not in _SERVICE_TYPES:
+        known = ", ".join(sorted(_SERVICE_TYPES))
+        raise InvalidParameters(
+            f"annotation {_SERVICE_TYPE} is {asked!r}, which is none of {known}"
+        )
     return {
-        "type": asked if asked in _SERVICE_TYPES else "ClusterIP",
+        "type": asked,
         "ipFamilyPolicy": "PreferDualStack",
         "selector": {GATEWAY_NAME: gateway.meta.name},
         "ports": [
