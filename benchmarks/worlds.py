@@ -1,6 +1,10 @@
-"""Generated worlds: N namespaces, each with a waypoint, M services, P pods a service."""
+"""Generated worlds: N namespaces, each with a waypoint, M services, P pods a service.
+
+As in objects that were read, a text is there once (``intern``), however many objects have it.
+"""
 
 from collections.abc import Iterator
+from sys import intern
 
 from translators.resources.authorizationpolicy import AuthorizationPolicy, PolicyRule, TargetRef
 from translators.resources.core import Namespace, Service, ServicePort
@@ -51,10 +55,10 @@ def service(namespace: str, number: int, s: int, port: int = 80) -> Service:
     """A service with one HTTP port."""
     http = ServicePort(port, "http", target_port=PORT)
     return Service(
-        Metadata(f"svc-{s}", namespace),
+        Metadata(intern(f"svc-{s}"), namespace),
         cluster_ips=(service_ip(number, s),),
         ports=(http,),
-        selector={"app": f"svc-{s}"},
+        selector={"app": intern(f"svc-{s}")},
     )
 
 
@@ -62,11 +66,11 @@ def slice_of(
     namespace: str, number: int, s: int, pods: int, first: int = 0
 ) -> Iterator[KubernetesObject]:
     """An EndpointSlice and the captured Pods that it points at, which come first."""
-    labels, annotations = {"app": f"svc-{s}"}, {"ambient.istio.io/redirection": "enabled"}
+    labels, annotations = {"app": intern(f"svc-{s}")}, {"ambient.istio.io/redirection": "enabled"}
     for p in range(first, first + pods):
-        meta = Metadata(f"svc-{s}-{p}", namespace, labels, annotations)
-        ips = (pod_ip(number, s, p),)
-        yield PodObject(meta, ips=ips, service_account=f"svc-{s}", phase="Running")
+        meta = Metadata(intern(f"svc-{s}-{p}"), namespace, labels, annotations)
+        ips = (intern(pod_ip(number, s, p)),)
+        yield PodObject(meta, ips=ips, service_account=intern(f"svc-{s}"), phase="Running")
     yield endpoint_slice(namespace, number, s, pods, first)
 
 
@@ -75,16 +79,20 @@ def endpoint_slice(
 ) -> EndpointSlice:
     """The EndpointSlice of a service alone; its first endpoint is in ``zone``."""
     endpoints = tuple(
-        SliceEndpoint((pod_ip(number, s, p),), pod=f"svc-{s}-{p}", zone=zone if p == first else "")
+        SliceEndpoint(
+            (intern(pod_ip(number, s, p)),),
+            pod=intern(f"svc-{s}-{p}"),
+            zone=zone if p == first else "",
+        )
         for p in range(first, first + pods)
     )
-    meta = Metadata(f"svc-{s}-a", namespace, {"kubernetes.io/service-name": f"svc-{s}"})
+    meta = Metadata(f"svc-{s}-a", namespace, {"kubernetes.io/service-name": intern(f"svc-{s}")})
     return EndpointSlice(meta, endpoints=endpoints, ports=(SlicePort(PORT, "http"),))
 
 
 def route(namespace: str, s: int, rules: int, prefix: str = "path") -> HTTPRoute:
     """A route on a service with that many rules."""
-    backend = BackendRef("", "Service", namespace, f"svc-{s}", 80)
+    backend = BackendRef("", "Service", namespace, intern(f"svc-{s}"), 80)
     made = tuple(
         HttpRule(
             matches=(HttpMatch(HttpPathMatch(value=f"/{prefix}-{r}")),),
@@ -92,8 +100,8 @@ def route(namespace: str, s: int, rules: int, prefix: str = "path") -> HTTPRoute
         )
         for r in range(rules)
     )
-    parent = ParentRef("", "Service", namespace, f"svc-{s}", 80)
-    return HTTPRoute(Metadata(f"svc-{s}", namespace), parents=(parent,), rules=made)
+    parent = ParentRef("", "Service", namespace, intern(f"svc-{s}"), 80)
+    return HTTPRoute(Metadata(intern(f"svc-{s}"), namespace), parents=(parent,), rules=made)
 
 
 def policy(namespace: str, s: int, caller: str = "client") -> AuthorizationPolicy:
@@ -105,5 +113,7 @@ def policy(namespace: str, s: int, caller: str = "client") -> AuthorizationPolic
         )
         for r in range(3)
     )
-    target = TargetRef("", "Service", f"svc-{s}")
-    return AuthorizationPolicy(Metadata(f"svc-{s}", namespace), targets=(target,), rules=rules)
+    target = TargetRef("", "Service", intern(f"svc-{s}"))
+    return AuthorizationPolicy(
+        Metadata(intern(f"svc-{s}"), namespace), targets=(target,), rules=rules
+    )

@@ -22,7 +22,8 @@ class Memo(Generic[K, V]):
         self._function = function
         self._values: dict[K, V] = {}
         self._questions: dict[K, tuple[Question, ...]] = {}
-        self._dependents: dict[Question, set[K]] = {}
+        # Most questions are asked for one key alone, and a set for it would take 200 bytes.
+        self._dependents: dict[Question, K | set[K]] = {}
 
     def __len__(self) -> int:
         return len(self._values)
@@ -49,14 +50,14 @@ class Memo(Generic[K, V]):
         self._values[key] = value
         self._questions[key] = tuple(reader.questions)
         for question in reader.questions:
-            self._dependents.setdefault(question, set()).add(key)
+            self._add_dependent(question, key)
         return value
 
     def invalidate(self, touched: Iterable[Question]) -> set[K]:
         """Forget every value that asked one of these questions; the result is their keys."""
         stale: set[K] = set()
         for question in touched:
-            stale |= self._dependents.get(question, set())
+            stale |= self._dependents_of(question)
         for key in stale:
             self.forget(key)
         return stale
@@ -65,7 +66,21 @@ class Memo(Generic[K, V]):
         """Drop a value that is not needed any more; a key that is not known is fine."""
         self._values.pop(key, None)
         for question in self._questions.pop(key, ()):
-            dependents = self._dependents[question]
-            dependents.discard(key)
-            if not dependents:
+            left = self._dependents_of(question)
+            left.discard(key)
+            if not left:
                 del self._dependents[question]
+
+    def _dependents_of(self, question: Question) -> set[K]:
+        if question not in self._dependents:
+            return set()
+        found = self._dependents[question]
+        return found if isinstance(found, set) else {found}
+
+    def _add_dependent(self, question: Question, key: K) -> None:
+        others = self._dependents_of(question)
+        if not others:
+            self._dependents[question] = key
+        elif key not in others:
+            others.add(key)
+            self._dependents[question] = others

@@ -59,7 +59,8 @@ class World:
 
     def __init__(self, indexes: Collection[Index[Any]]) -> None:
         self._objects: dict[ObjectKey, KubernetesObject] = {}
-        self._filed: dict[Lookup, dict[ObjectKey, KubernetesObject]] = {}
+        # Most keys have a single object, and a dict for it would take 200 bytes.
+        self._filed: dict[Lookup, KubernetesObject | dict[ObjectKey, KubernetesObject]] = {}
         self._indexes: dict[str, list[Index[Any]]] = {}
         for index in indexes:
             self._indexes.setdefault(index.kind.kind, []).append(index)
@@ -87,16 +88,30 @@ class World:
         old = self._lookups(before) if before is not None else set()
         new = self._lookups(after) if after is not None else set()
         for lookup in old - new:
-            del self._filed[lookup][key]
-            if not self._filed[lookup]:
-                del self._filed[lookup]
+            self._unfile(lookup, key)
         if after is None:
             self._objects.pop(key, None)
         else:
             self._objects[key] = after
             for lookup in new:
-                self._filed.setdefault(lookup, {})[key] = after
+                self._file(lookup, key, after)
         return old | new
+
+    def _file(self, lookup: Lookup, key: ObjectKey, value: KubernetesObject) -> None:
+        filed = self._filed.get(lookup)
+        if isinstance(filed, dict):
+            filed[key] = value
+        elif filed is None or filed.key == key:
+            self._filed[lookup] = value
+        else:
+            self._filed[lookup] = {filed.key: filed, key: value}
+
+    def _unfile(self, lookup: Lookup, key: ObjectKey) -> None:
+        filed = self._filed[lookup]
+        if isinstance(filed, dict):
+            del filed[key]
+        if not isinstance(filed, dict) or not filed:
+            del self._filed[lookup]
 
     def _lookups(self, value: KubernetesObject) -> set[Lookup]:
         return {
@@ -116,9 +131,9 @@ class World:
     def answer(self, lookup: Lookup) -> list[KubernetesObject]:
         """The objects filed under a look-up, in the order of their keys."""
         filed = self._filed.get(lookup)
-        if not filed:
-            return []
-        return [filed[key] for key in sorted(filed)] if len(filed) > 1 else list(filed.values())
+        if isinstance(filed, dict):
+            return [filed[key] for key in sorted(filed)]
+        return [] if filed is None else [filed]
 
 
 class Reader:

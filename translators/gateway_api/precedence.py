@@ -1,6 +1,7 @@
 """Which of several matches is tried first."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -53,14 +54,22 @@ def seniority(owner: Metadata) -> Seniority:
 
 def http_specificity(match: RouteMatch) -> Specificity:
     """By path, method, headers and query parameters."""
-    return (
-        _PATH_RANK[match.path.kind],
-        -len(match.path.value),
-        0 if match.method else 1,
-        -len(match.headers),
-        -len(match.query),
-        1,
+    return _kept_once(
+        (
+            _PATH_RANK[match.path.kind],
+            -len(match.path.value),
+            0 if match.method else 1,
+            -len(match.headers),
+            -len(match.query),
+            1,
+        )
     )
+
+
+@lru_cache(maxsize=1 << 12)
+def _kept_once(specificity: Specificity) -> Specificity:
+    """One tuple for all matches that are equally specific: there are many of them."""
+    return specificity
 
 
 # Gateway API, GRPCRouteRule.matches: "Precedence MUST be given to the rule with the largest

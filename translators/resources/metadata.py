@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
+_NONE: Mapping[str, str] = {}
+
 
 class ObjectKey(NamedTuple):
     """Names an object; ``namespace`` is empty for cluster-scoped kinds."""
@@ -23,8 +25,8 @@ class Metadata:
 
     name: str
     namespace: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    annotations: Mapping[str, str] = field(default_factory=lambda: _NONE)
     uid: str = ""
     generation: int = 0
     created: str = ""

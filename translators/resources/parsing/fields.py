@@ -2,12 +2,14 @@
 
 Nothing here raises for any input. A reader asks for what it wants, always gets a value of the
 right type, and finds in ``problems`` what was not as it must be. A field that is null counts as
-missing, as it does for the API server.
+missing, as it does for the API server. Texts are kept once (``intern``): the same names, labels and
+addresses are in thousands of objects.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from sys import intern
 from typing import TypeGuard, TypeVar
 
 from translators.resources.parsing import bounds
@@ -115,8 +117,8 @@ class Fields:
     def text_or_none(self, name: str, limit: int = bounds.TEXT) -> str | None:
         """A text of at most ``limit`` characters; None if missing or bad."""
         value = self._typed(name, str)
-        if value is None or self._is_clean(name, value, limit):
-            return value
+        if value is not None and self._is_clean(name, value, limit):
+            return intern(value)
         return None
 
     def text(self, name: str, default: str = "", limit: int = bounds.TEXT) -> str:
@@ -207,7 +209,7 @@ class Fields:
     def texts(self, name: str, limit: int, length: int = bounds.TEXT) -> tuple[str, ...]:
         """A list of texts; bad ones are left out."""
         return tuple(
-            value
+            intern(value)
             for index, value in enumerate(self._list(name, limit))
             if self._is_text(value, f"{name}[{index}]") and self._is_clean(name, value, length)
         )
@@ -226,7 +228,7 @@ class Fields:
             self.complain(name, f"has more than {bounds.LABELS} entries", "Use fewer entries.")
             return {}
         return {
-            key: value
+            intern(str(key)): intern(value)
             for key, value in place._values.items()
             if place._is_key(key) and place._is_text(value, key) and place._fits(key, value, length)
         }

@@ -12,6 +12,7 @@ from translators.resources.parsing.fields import Fields
 _PART = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _NAME = re.compile(rf"(?=.{{1,253}}\Z){_PART}(?:\.{_PART})*")  # DNS-1123 subdomain
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # DNS-1123 label
+_NONE: dict[str, str] = {}
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -51,6 +52,7 @@ def read_metadata(fields: Fields, name: str, namespace: str) -> Metadata:
     """
     annotations = fields.table("annotations", bounds.ANNOTATION)
     annotations.pop(_LAST_APPLIED, None)
+    annotations = annotations or _NONE
     return Metadata(
         name=name,
         namespace=namespace,
