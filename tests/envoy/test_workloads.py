@@ -151,3 +151,32 @@ async def test_a_pod_that_wants_no_waypoint_has_none(for_all: Mesh) -> None:
     mine = pod("mine", mesh.home, "127.99.0.2", {"istio.io/use-waypoint": "none"})
     await mesh.put("mine", mine)
     assert await refused(mesh, f"127.99.0.2:{HTTP}") == 404
+
+
+async def test_both_families_and_workloads_that_are_no_pods(for_all: Mesh) -> None:
+    """A pod with an IPv6 address as well, and a WorkloadEntry; on ports that nobody declared."""
+    mesh = for_all
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.readexactly(4))
+        writer.close()
+
+    async with await asyncio.start_server(answer, "::1", 0) as server:
+        port: int = server.sockets[0].getsockname()[1]
+        both = dict(pod("both", mesh.home, "127.99.0.3", {}, captured=False))
+        both["status"] = {**both["status"], "podIPs": [{"ip": "127.99.0.3"}, {"ip": "::1"}]}
+        machine = {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "WorkloadEntry",
+            "metadata": {"name": "machine", "namespace": mesh.home},
+            "spec": {"address": mesh.pods.plain.ip},
+        }
+        await mesh.put("both", both, machine)
+        async with await mesh.tunnel(Address("::1", port)) as tunnel:
+            await tunnel.write(b"\0\1\2\3")
+            assert await tunnel.readexactly(4) == b"\0\1\2\3"
+        assert (await mesh.get(Address(mesh.pods.plain.ip, HTTP))).status == 200
+        assert await refused(mesh, "[::2]:80") == 404
+        assert await refused(mesh, "[0:0::1]:80") == 404
+        await mesh.remove("both", both, machine)
+        assert await refused(mesh, f"[::1]:{port}") == 404
