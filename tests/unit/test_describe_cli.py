@@ -30,6 +30,28 @@ spec:
   ports: {ports}
 """
 HTTP = "[{name: http, port: 80}]"
+ENTRY = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: api, namespace: shop, labels: {istio.io/use-waypoint: waypoint}}
+spec:
+  hosts: [api.example.com]
+  resolution: DNS
+  ports:
+  - {number: 80, name: http, protocol: HTTP}
+  - {number: 53, name: dns, protocol: UDP}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: guard, namespace: shop}
+spec:
+  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: api}]
+  rules: [{to: [{operation: {methods: [GET]}}]}]
+"""
 POD = """
 apiVersion: v1
 kind: Pod
@@ -384,7 +406,7 @@ def test_a_pod_is_told_which_waypoint_serves_its_own_address(shop: Path):
     assert [row["policy"] for row in facts["policies"]] == ["AuthorizationPolicy shop/p"]
 
 
-@pytest.mark.parametrize("kind", ["service", "pod", "namespace"])
+@pytest.mark.parametrize("kind", ["service", "serviceentry", "pod", "namespace"])
 def test_what_is_not_there(shop: Path, kind: str):
     where = [] if kind == "namespace" else ["-n", "shop"]
     result = run(kind, "lost", *where, "-f", shop)
@@ -397,3 +419,19 @@ def test_what_could_not_be_read_is_told(tmp_path: Path):
     result = run("namespace", "bookinfo", "-f", folder)
     assert result.exit_code == 79
     assert "bad.yaml" in result.stderr
+
+
+def test_a_service_entry_is_described_as_a_service_is(tmp_path: Path):
+    (tmp_path / "all.yaml").write_text(
+        GATEWAY.format(name="waypoint", namespace="shop", labels="{}") + "---" + ENTRY
+    )
+    facts = told(tmp_path, "serviceentry", "api")
+    assert (facts["kind"], facts["hosts"]) == ("ServiceEntry", ["api.example.com"])
+    assert facts["addresses"][0].startswith("api.example.com 240.240.")
+    assert (facts["waypoint"]["name"], facts["waypoint"]["bound"]) == ("shop/waypoint", True)
+    http, dns = facts["ports"]
+    assert http["routes"][0]["action"] == "to api.example.com:80"
+    assert dns["routes"] == "not served: it is no TCP port"
+    assert [one["target"] for one in facts["policies"]] == ["ServiceEntry api"]
+    rows = told(tmp_path, "namespace", "shop")["services"]
+    assert [(row["service"], row["bound"]) for row in rows] == [("api (ServiceEntry)", True)]

@@ -40,6 +40,11 @@ def addresses_of(host: Host) -> tuple[str, ...]:
     return (*host.addresses, *(str(ip_network(each)[1]) for each in host.ranges))
 
 
+def is_addressed(reader: Reader, mesh: Mesh, served: Served) -> bool:
+    """Whether clients can address any of the hosts of an object."""
+    return any(host.addresses or host.ranges for host in hosts_of(reader, mesh, served))
+
+
 def find_served(reader: Reader, kind: str, namespace: str, name: str) -> Served | None:
     """The Service or ServiceEntry of that name, or None."""
     found = reader.find(ObjectKey(kind, namespace, name))

@@ -50,6 +50,20 @@ def service(name: str, namespace: str, manifests: Path, output: str, mesh: "Mesh
 @describe.command()
 @_common
 @_namespace
+def serviceentry(name: str, namespace: str, manifests: Path, output: str, mesh: "Mesh") -> None:
+    """Describe a ServiceEntry, just as a Service."""
+    from translators.resources.serviceentry import ServiceEntry
+    from xds_server.cli.describe_facts import service_facts
+    from xds_server.cli.manifests import compile_manifests
+
+    compiled = compile_manifests(manifests, mesh)
+    found = _find(compiled, ServiceEntry, namespace, name)
+    _tell(compiled, service_facts(compiled, mesh, found), output)
+
+
+@describe.command()
+@_common
+@_namespace
 def pod(name: str, namespace: str, manifests: Path, output: str, mesh: "Mesh") -> None:
     """Describe a Pod: through which waypoints it is reached, and how without one."""
     from translators.resources.core import Pod

@@ -13,9 +13,9 @@ from translators.gateway_api import (
 )
 from translators.gateway_api.endpoints import speaks_hbone
 from translators.gateway_api.labels import INGRESS_USE_WAYPOINT
-from translators.gateway_api.names import virtual_ips
+from translators.gateway_api.served import Served, is_addressed, origin_of
 from translators.ir.waypoint import Mesh, WaypointName
-from translators.resources.core import Namespace, Pod, Service
+from translators.resources.core import Namespace, Pod
 from translators.world import Reader
 from xds_server.cli.describe_text import Value
 
@@ -38,12 +38,13 @@ class Way:
 
 
 def ways_to(
-    reader: Reader, mesh: Mesh, service: Service, waypoint: WaypointName, pods: Iterable[Pod]
+    reader: Reader, mesh: Mesh, service: Served, waypoint: WaypointName, pods: Iterable[Pod]
 ) -> list[Value]:
     """All ways to a service that a waypoint serves; ``pods`` are those of the whole mesh."""
+    addressed = is_addressed(reader, mesh, service)
     ways = (
-        _through_address(service, waypoint),
-        _through_ingress(reader, service),
+        _through_address(waypoint, addressed=addressed),
+        _through_ingress(reader, service, addressed=addressed),
         _to_pods(),
         _from_uncaptured(pods),
         _from_other_waypoints(reader, mesh, service, waypoint),
@@ -73,14 +74,14 @@ def named(names: list[str]) -> str:
     return ", ".join(names[:_MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _through_address(service: Service, waypoint: WaypointName) -> Way:
+def _through_address(waypoint: WaypointName, *, addressed: bool) -> Way:
     name = "captured pods, to the service's address"
-    if virtual_ips(service):
+    if addressed:
         return Way(name, False, f"ztunnel sends them to {waypoint}")
     return Way(name, True, "the service has no virtual IP: its name leads to the pods themselves")
 
 
-def _through_ingress(reader: Reader, service: Service) -> Way:
+def _through_ingress(reader: Reader, service: Served, *, addressed: bool) -> Way:
     """The service's label decides before its namespace's, as in Istio."""
     name = "through an ingress gateway"
     namespace = reader.get(Namespace, "", service.meta.namespace)
@@ -93,7 +94,7 @@ def _through_ingress(reader: Reader, service: Service) -> Way:
             name, True, f"neither it nor its namespace is labelled {INGRESS_USE_WAYPOINT}=true"
         )
     label = f"{INGRESS_USE_WAYPOINT}={value} (of {owner.kind} {owner.meta.name})"
-    if value == "true" and not virtual_ips(service):
+    if value == "true" and not addressed:
         return Way(name, True, f"{label} counts only for services with a virtual IP")
     return Way(name, value != "true", label)
 
@@ -114,7 +115,7 @@ def _from_uncaptured(pods: Iterable[Pod]) -> Way:
 
 
 def _from_other_waypoints(
-    reader: Reader, mesh: Mesh, service: Service, waypoint: WaypointName
+    reader: Reader, mesh: Mesh, service: Served, waypoint: WaypointName
 ) -> Way:
     name = "from other waypoints' routes"
     found = sorted(set(_other_referrers(reader, mesh, service, waypoint)))
@@ -124,7 +125,7 @@ def _from_other_waypoints(
 
 
 def _other_referrers(
-    reader: Reader, mesh: Mesh, service: Service, waypoint: WaypointName
+    reader: Reader, mesh: Mesh, service: Served, waypoint: WaypointName
 ) -> Iterator[str]:
     """The services of other waypoints that have this one as a backend."""
     for other in _all_services(reader):
@@ -136,11 +137,10 @@ def _other_referrers(
             yield f"{meta.namespace}/{meta.name} (waypoint {bound.waypoint})"
 
 
-def _leads_to(config: ServiceConfig, service: Service) -> bool:
-    home = (service.meta.namespace, service.meta.name)
-    return any((one.namespace, one.service) == home for one in config.destinations)
+def _leads_to(config: ServiceConfig, service: Served) -> bool:
+    return any(origin_of(service) in cluster.origins for cluster in config.clusters)
 
 
-def _all_services(reader: Reader) -> Iterator[Service]:
+def _all_services(reader: Reader) -> Iterator[Served]:
     for waypoint in waypoints(reader):
-        yield from (one for one in bound_services(reader, waypoint) if isinstance(one, Service))
+        yield from bound_services(reader, waypoint)

@@ -15,8 +15,9 @@ from translators.gateway_api.labels import (
     asks_for_waypoint,
     named_waypoint,
 )
+from translators.gateway_api.served import Served
 from translators.ir.waypoint import TrafficType, WaypointName
-from translators.resources.core import Namespace, Pod, Service
+from translators.resources.core import Namespace, Pod
 from translators.resources.gateway import Gateway
 from translators.resources.metadata import KubernetesObject
 from translators.world import Reader
@@ -40,7 +41,7 @@ class Wish:
     owner: str
 
 
-def wish_of(reader: Reader, found: Service | Pod | Namespace) -> Wish | None:
+def wish_of(reader: Reader, found: Served | Pod | Namespace) -> Wish | None:
     """What the labels of an object ask for, else those of its namespace; None if no label does."""
     home = found.meta.namespace or found.meta.name
     namespace = reader.get(Namespace, "", home)
@@ -55,7 +56,7 @@ def wish_of(reader: Reader, found: Service | Pod | Namespace) -> Wish | None:
     return None
 
 
-def enrolment_facts(reader: Reader, service: Service) -> Facts:
+def enrolment_facts(reader: Reader, service: Served) -> Facts:
     """The waypoint of a service, and by which label it is that."""
     wish, got = wish_of(reader, service), waypoint_of(reader, service)
     facts = wish_facts(wish)

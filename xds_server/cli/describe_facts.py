@@ -14,8 +14,8 @@ from translators.gateway_api import (
 )
 from translators.gateway_api.endpoints import speaks_hbone
 from translators.gateway_api.labels import MANAGED
-from translators.gateway_api.names import host_of, virtual_ips
 from translators.gateway_api.selectors import selects
+from translators.gateway_api.served import KINDS, Served, hosts_of, is_addressed
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.authorizationpolicy import AuthorizationPolicy
 from translators.resources.core import Namespace, Pod, Service
@@ -42,15 +42,14 @@ _DATAPLANE_MODE = "istio.io/dataplane-mode"
 _NO_WAY = "every way: no waypoint serves it, so that routes and HTTP policies are not enforced"
 
 
-def service_facts(compiled: Manifests, mesh: Mesh, service: Service) -> Facts:
+def service_facts(compiled: Manifests, mesh: Mesh, service: Served) -> Facts:
     """A service: who serves it, what is done to its traffic, and what passes that by."""
     reader, meta = compiled.reader(), service.meta
     facts: Facts = {
-        "kind": "Service",
+        "kind": service.kind,
         "name": meta.name,
         "namespace": meta.namespace,
-        "hostname": host_of(mesh, meta.namespace, meta.name),
-        "addresses": list(virtual_ips(service)),
+        **_host_facts(reader, mesh, service),
         "waypoint": enrolment_facts(reader, service),
     }
     match waypoint_of(reader, service):
@@ -70,6 +69,15 @@ def service_facts(compiled: Manifests, mesh: Mesh, service: Service) -> Facts:
             }
 
 
+def _host_facts(reader: Reader, mesh: Mesh, service: Served) -> Facts:
+    """Under which names and addresses clients know it."""
+    hosts = hosts_of(reader, mesh, service)
+    if isinstance(service, Service):
+        return {"hostname": hosts[0].name, "addresses": list(hosts[0].addresses)}
+    rows = (f"{host.name} {each}" for host in hosts for each in (*host.addresses, *host.ranges))
+    return {"hosts": [host.name for host in hosts], "addresses": list(rows)}
+
+
 def pod_facts(compiled: Manifests, mesh: Mesh, pod: Pod) -> Facts:
     """A pod: how it is reached, by its services' addresses and by its own."""
     reader, meta = compiled.reader(), pod.meta
@@ -84,7 +92,7 @@ def pod_facts(compiled: Manifests, mesh: Mesh, pod: Pod) -> Facts:
         "addresses": list(pod.ips),
         "captured": captured,
         "waypoint": pod_enrolment_facts(reader, pod),
-        "waysIn": [*_service_ways(compiled, pod), _own_way(through, captured)],
+        "waysIn": [*_service_ways(compiled, mesh, pod), _own_way(through, captured)],
         "policies": pod_policy_facts(reader, mesh, through) if through else [],
         "policiesAtZtunnel": _ztunnel_policies(reader, mesh, pod) if captured else [],
     }
@@ -105,16 +113,16 @@ def namespace_facts(compiled: Manifests, namespace: Namespace) -> Facts:
     }
 
 
-def _service_ways(compiled: Manifests, pod: Pod) -> Iterator[Value]:
+def _service_ways(compiled: Manifests, mesh: Mesh, pod: Pod) -> Iterator[Value]:
     reader = compiled.reader()
     for service in _services(compiled, pod.meta.namespace):
         if not service.selector or not service.selector.items() <= pod.meta.labels.items():
             continue
         bound = waypoint_of(reader, service)
-        is_served = isinstance(bound, Bound) and bool(virtual_ips(service))
+        is_served = isinstance(bound, Bound) and is_addressed(reader, mesh, service)
         through = str(bound.waypoint) if isinstance(bound, Bound) and is_served else None
         yield {
-            "way": f"to Service {service.meta.name}",
+            "way": f"to {service.kind} {service.meta.name}",
             "waypoint": through,
             "why": "the pod sees the waypoint's identity, not the client's"
             if through
@@ -155,25 +163,25 @@ def _waypoints(compiled: Manifests, reader: Reader, home: str) -> Iterator[Value
             yield {"name": name.name, "handles": handled(reader, name), "programmed": ready}
 
 
-def _service_row(reader: Reader, service: Service) -> Value:
+def _service_row(reader: Reader, service: Served) -> Value:
     wish, got = wish_of(reader, service), waypoint_of(reader, service)
     is_bound = isinstance(got, Bound)
     return {
-        "service": service.meta.name,
+        "service": service.meta.name
+        if isinstance(service, Service)
+        else f"{service.meta.name} ({service.kind})",
         "waypoint": str(got.waypoint) if got else None,
         "bound": is_bound,
         "label": f"{wish.labels} (of {wish.owner})" if wish and got else None,
     }
 
 
-def _services(compiled: Manifests, home: str) -> list[Service]:
+def _services(compiled: Manifests, home: str) -> list[Served]:
     """The services of a namespace, but those of waypoints."""
     return [
         one
         for one in compiled.objects
-        if isinstance(one, Service)
-        and one.meta.namespace == home
-        and MANAGED not in one.meta.labels
+        if isinstance(one, KINDS) and one.meta.namespace == home and MANAGED not in one.meta.labels
     ]
 
 

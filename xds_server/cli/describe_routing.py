@@ -14,13 +14,14 @@ from translators.authorization.attachment import (
 from translators.authorization.guard import is_dry_run
 from translators.gateway_api.indexes import GRPC_ROUTES, HTTP_ROUTES, TCP_ROUTES, TLS_ROUTES
 from translators.gateway_api.protocol import protocol_of
+from translators.gateway_api.served import Served, protocol_at
 from translators.gateway_api.services import ServiceConfig
 from translators.ir.listener import ConnectionRule
 from translators.ir.origin import Origin
 from translators.ir.route import DirectResponse, Forward, PathKind, Redirect, Route, RouteMatch
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.authorizationpolicy import AuthorizationPolicy
-from translators.resources.core import Service, ServicePort
+from translators.resources.core import ServicePort
 from translators.world import Index, Reader
 from xds_server.cli.describe_text import Facts, Value
 
@@ -29,13 +30,13 @@ _ORDER = ("CUSTOM", "TOKENS", "DENY", "ALLOW", "AUDIT")
 _TOKENS_FIRST = ("TOKENS", "CUSTOM", "DENY", "ALLOW", "AUDIT")
 
 
-def port_facts(service: Service, config: ServiceConfig | None) -> list[Value]:
+def port_facts(service: Served, config: ServiceConfig | None) -> list[Value]:
     """Each port with the routes that are tried there; ``config`` is None without a waypoint."""
-    return [_port(port, config) for port in service.ports]
+    return [_port(service, port, config) for port in service.ports]
 
 
 def policy_facts(
-    reader: Reader, mesh: Mesh, waypoint: WaypointName, service: Service
+    reader: Reader, mesh: Mesh, waypoint: WaypointName, service: Served
 ) -> list[Value]:
     """The policies that the waypoint enforces for a service, in the order in which they decide."""
     policies: list[Policy] = [
@@ -73,9 +74,9 @@ def _in_order(
     ]
 
 
-def ignored_facts(reader: Reader, service: Service) -> list[Value]:
+def ignored_facts(reader: Reader, service: Served) -> list[Value]:
     """The routes and policies that name a service which no waypoint serves: nobody heeds them."""
-    where = ("Service", service.meta.namespace, service.meta.name)
+    where = (service.kind, service.meta.namespace, service.meta.name)
     found = [
         *(one for index in _ROUTES for one in reader.select(index, *where)),
         *reader.select(BY_TARGET, *where),
@@ -84,11 +85,12 @@ def ignored_facts(reader: Reader, service: Service) -> list[Value]:
     return [f"{one.kind} {one.meta.namespace}/{one.meta.name}" for one in found]
 
 
-def _port(port: ServicePort, config: ServiceConfig | None) -> Facts:
-    protocol = protocol_of(port)
+def _port(service: Served, port: ServicePort, config: ServiceConfig | None) -> Facts:
+    protocol = protocol_at(service, port)
     facts: Facts = {"port": port.port, "name": port.name, "protocol": _declared(port)}
     if protocol is None:
-        return facts | {"routes": "not served: it is no TCP port"}
+        why = "its names are resolved on demand" if port.protocol == "TCP" else "it is no TCP port"
+        return facts | {"routes": f"not served: {why}"}
     routes = list(_routes(config, port.port)) if config else []
     return facts | {"routes": [{"order": n, **one} for n, one in enumerate(routes, 1)]}
 
