@@ -2,32 +2,32 @@
 
 import json
 import signal
-import sys
-from asyncio import create_subprocess_exec, open_connection, sleep, subprocess, timeout
+from asyncio import open_connection, sleep, timeout
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.support.controlplane import ServerProcess
 from tests.support.envoyproc import EnvoyProcess
 from tests.support.loopback import LoopbackNet, free_port
 from tests.support.manifests import WAYPOINT, ManifestFolder, gateway, namespace
+from xds_server.cli import main
 
 HOME = "shop"
 DRAIN_S = 4.0
 
 
-@dataclass
+@dataclass(frozen=True)
 class Replicas:
     """Servers with one authority and one folder, which take the same address one after another."""
 
     folder: Path
     xds: str
-    names: list[str] = field(default_factory=list)
 
     @contextmanager
     def one(self, name: str) -> Iterator[ServerProcess]:
@@ -44,21 +44,18 @@ class Replicas:
             yield server
 
 
-async def waypost(*arguments: str) -> str:
-    """Run a command that must succeed; what it prints."""
-    command = (sys.executable, "-m", "xds_server", *arguments)
-    process = await create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    output, _ = await process.communicate()
-    assert process.returncode == 0
-    return output.decode()
+def waypost(*arguments: str) -> None:
+    """Run a command that must succeed."""
+    outcome = CliRunner().invoke(main, arguments)
+    assert outcome.exit_code == 0, outcome.output
 
 
-async def bootstrap(folder: Path, xds: str) -> Mapping[str, Any]:
+def bootstrap(folder: Path, xds: str) -> Mapping[str, Any]:
     """Issue a certificate, and make the files that Envoy starts from."""
     svid = folder / "svid"
     workload = f"{HOME}/{WAYPOINT}"
-    await waypost("ca", "issue", workload, "--ca-dir", f"{folder}/ca", "--out", f"{svid}")
-    await waypost(
+    waypost("ca", "issue", workload, "--ca-dir", f"{folder}/ca", "--out", f"{svid}")
+    waypost(
         *("bootstrap", "--waypoint", workload, "--xds", xds, "--xds-name", "waypost.test"),
         *("--xds-roots", f"{svid}/root-cert.pem", "--xds-key", f"{svid}/key.pem"),
         *("--xds-certificate", f"{svid}/cert-chain.pem", "--out", f"{folder}/envoy"),
@@ -89,7 +86,7 @@ async def test_an_envoy_goes_on_at_the_next_replica(tmp_path: Path, net: Loopbac
     ManifestFolder(tmp_path / "manifests").put("base", namespace(HOME), gateway(HOME))
     ip = net.ip(151)
     replicas = Replicas(tmp_path, f"{ip}:{free_port(ip)}")
-    config = await bootstrap(tmp_path, replicas.xds)
+    config = bootstrap(tmp_path, replicas.xds)
     with replicas.one("first") as first:
         await first.wait_ready()
         async with await EnvoyProcess.start(config, tmp_path, "waypoint") as envoy:
