@@ -23,12 +23,13 @@ from translators.resources.metadata import KubernetesObject
 from translators.resources.requestauthentication import RequestAuthentication
 from translators.resources.serviceentry import ServiceEntry
 from translators.resources.tcproute import TCPRoute, TLSRoute
+from translators.resources.workloadentry import WorkloadEntry
 from translators.world import Reader
 
 ROUTE_CONTROLLER = "istio.io/gateway-controller"
 """Who speaks in the status of routes; that of Gateways is ``binding.CONTROLLER``."""
 
-_ISTIOS = AuthorizationPolicy | RequestAuthentication | ServiceEntry
+_ISTIOS = AuthorizationPolicy | RequestAuthentication | ServiceEntry | WorkloadEntry
 
 _MAX_MESSAGE = 32768  # characters (Kubernetes metav1.Condition)
 

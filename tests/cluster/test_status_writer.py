@@ -61,6 +61,17 @@ ENTRY = {
     },
 }
 
+VM = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "WorkloadEntry",
+    "metadata": {
+        "name": "vm",
+        "namespace": "default",
+        "labels": {"istio.io/use-waypoint": "waypoint"},
+    },
+    "spec": {"address": "10.0.0.9"},
+}
+
 
 def service(name: str = "web", label: str = "waypoint") -> dict[str, Any]:
     labels = {"istio.io/use-waypoint": label} if label else {}
@@ -93,7 +104,7 @@ def route(name: str = "r", backend: str = "web", path: str = "/", *more: Any) ->
 @pytest.fixture
 async def api() -> AsyncIterator[KubeApi]:
     async with KubeApi(CRDS) as server:
-        for manifest in (CLASS, WAYPOINT, service(), route(), POLICY, ENTRY):
+        for manifest in (CLASS, WAYPOINT, service(), route(), POLICY, ENTRY, VM):
             server.put(manifest)
         yield server
 
@@ -113,6 +124,7 @@ def stored(api: KubeApi, kind: str, name: str) -> dict[str, Any]:
         "GatewayClass": ("gatewayclasses", "gateway.networking.k8s.io"),
         "AuthorizationPolicy": ("authorizationpolicies", "security.istio.io"),
         "ServiceEntry": ("serviceentries", "networking.istio.io"),
+        "WorkloadEntry": ("workloadentries", "networking.istio.io"),
     }[kind]
     found = api.store.get((group, plural), ("" if kind == "GatewayClass" else "default", name))
     assert found is not None
@@ -149,6 +161,8 @@ async def test_every_object_says_what_became_of_it(api: KubeApi) -> None:
     entry = status(api, "ServiceEntry", "api")
     assert conditions(entry)["istio.io/WaypointBound"] == ("True", "WaypointAccepted")
     assert entry["observedGeneration"] == 1
+    unserved = conditions(status(api, "WorkloadEntry", "vm"))["istio.io/WaypointBound"]
+    assert unserved == ("False", "UnsupportedTrafficType")
     policy = status(api, "AuthorizationPolicy", "readers")
     assert conditions(policy)["WaypointAccepted"][0] == "True"
     of_class = status(api, "GatewayClass", "istio-waypoint")
@@ -160,7 +174,7 @@ async def test_what_is_said_already_is_not_written_again(
     api: KubeApi, one: Replica, tmp_path: Path, certs: CertFolder
 ) -> None:
     before, writes = patches(api), one.writer.writes
-    assert before == writes == 6
+    assert before == writes == 7
     api.put({**service(), "metadata": {**service()["metadata"], "annotations": {"a": "b"}}})
     await eventually(lambda: one.server._compiler.counts()["Service"] == 1)
     await one.settled()
@@ -366,7 +380,7 @@ async def test_metrics_and_health_tell_how_it_is(api: KubeApi, one: Replica) -> 
     figures = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
     assert figures["pilot_services"] == "1.0"
     assert figures["waypost_leader"] == "1.0"
-    assert figures["waypost_status_writes_total"] == "6.0"
+    assert figures["waypost_status_writes_total"] == "7.0"
     assert figures['waypost_objects{kind="HTTPRoute"}'] == "1.0"
     assert float(figures['waypost_watch_age_seconds{kind="services"}']) < 5
     assert float(figures["citadel_server_root_cert_expiry_timestamp"]) > 1.8e9

@@ -128,18 +128,19 @@ def test_conditions_that_others_say_of_a_policy_stay():
     }
 
 
-def test_what_istio_says_of_an_entry_stays_until_it_is_ours():
+@pytest.mark.parametrize("kind", ["ServiceEntry", "WorkloadEntry"])
+def test_what_istio_says_of_an_entry_stays_until_it_is_ours(kind: str):
     istios = condition("istio.io/WaypointBound", "False", THEN)
     other, old = condition("Reconciled", time=THEN), condition("waypost.dev/PortServed", time=THEN)
-    found = live("ServiceEntry", {"conditions": [istios, other, old], "addresses": [1]})
-    assert merge("ServiceEntry", found, None, NOW) is None
+    found = live(kind, {"conditions": [istios, other, old], "addresses": [1]})
+    assert merge(kind, found, None, NOW) is None
     said = {"conditions": [condition("istio.io/WaypointBound")]}
-    made = merge("ServiceEntry", found, said, NOW)
+    made = merge(kind, found, said, NOW)
     assert made is not None
     bound = condition("istio.io/WaypointBound", time=NOW)
     assert made["status"] == {"conditions": [other, bound]}
     assert made["metadata"]["resourceVersion"] == "7"
-    ended = merge("ServiceEntry", found, None, NOW, is_ours=True)
+    ended = merge(kind, found, None, NOW, is_ours=True)
     assert ended is not None
     assert ended["status"] == {"conditions": [other]}
 

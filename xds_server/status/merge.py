@@ -16,6 +16,7 @@ from translators.resources.httproute import HTTPRoute
 from translators.resources.requestauthentication import RequestAuthentication
 from translators.resources.serviceentry import ServiceEntry
 from translators.resources.tcproute import TCPRoute, TLSRoute
+from translators.resources.workloadentry import WorkloadEntry
 from translators.status import ROUTE_CONTROLLER
 
 MANAGER = "waypost.dev/status"
@@ -25,9 +26,8 @@ Manifest = dict[str, Any]
 _Key = Callable[[Manifest], object]
 
 _ROUTES = frozenset(each.kind for each in (HTTPRoute, GRPCRoute, TCPRoute, TLSRoute))
-_ISTIOS = frozenset(
-    each.kind for each in (AuthorizationPolicy, RequestAuthentication, ServiceEntry)
-)
+_ENTRIES = frozenset(each.kind for each in (ServiceEntry, WorkloadEntry))
+_ISTIOS = _ENTRIES | {each.kind for each in (AuthorizationPolicy, RequestAuthentication)}
 _PARENTS = frozenset(each.kind for each in (Service, ServiceEntry))
 _OURS = frozenset(  # nobody else says these of Istio's kinds, as far as they have our waypoints
     {"WaypointAccepted", "Programmed", "istio.io/WaypointBound", "istio.io/WaypointMissing"}
@@ -63,7 +63,7 @@ def _merge(
     if kind in _ROUTES:
         is_ours = is_ours or any(_shares(live))
         return _whole(live, _with_parents(there, said or {}, now, is_ours=is_ours))
-    if kind == ServiceEntry.kind and said is None and not (is_ours or any(_shares(live))):
+    if kind in _ENTRIES and said is None and not (is_ours or any(_shares(live))):
         return None  # Istio says the same of those that have waypoints of its own
     if kind in _ISTIOS:
         return _whole(live, _with_conditions(there, said or {}, now))

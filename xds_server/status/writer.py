@@ -36,7 +36,8 @@ WRITTEN = tuple(
     if each.kind
     in {
         *("Service", "GatewayClass", "Gateway", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"),
-        *("AuthorizationPolicy", "RequestAuthentication", "ServiceEntry"),
+        *("AuthorizationPolicy", "RequestAuthentication"),
+        *("ServiceEntry", "WorkloadEntry"),
     }
 )
 """The resources whose status is written."""
