@@ -1,7 +1,8 @@
 """The golden cases of wildcards, executed: each form matches what it says, and its neighbour not.
 
-In an ALLOW policy, in a DENY policy and in one for AUDIT; over HTTP, over TCP declared and
-sniffed. CVE-2020-16844 was a form that worked in one of these combinations only.
+In an ALLOW policy, in a DENY policy, in one for AUDIT, and in a CUSTOM one whose provider consents
+to nothing; over HTTP, over TCP declared and sniffed. CVE-2020-16844 was a form that worked in one
+of these combinations only.
 """
 
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ import yaml
 from tests.support.spoken import CLOSED, Spoken, status
 from tests.support.stream import StreamClosedError, TcpStream
 from tests.support.trials import on_trial
+from translators.ir.external_authorization import AuthzProvider, CheckProtocol
 from translators.ir.waypoint import Mesh
 from xds_server.demo.ztunnel import Address
 from xds_server.identity.spiffe import SpiffeId
@@ -23,7 +25,12 @@ from xds_server.trial import Trial
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CASES = Path(__file__).parents[1] / "golden" / "authorizationpolicy"
-ACTIONS = ("ALLOW", "DENY", "AUDIT")
+ACTIONS = ("ALLOW", "DENY", "AUDIT", "CUSTOM")
+
+# On trial nobody speaks gRPC, so that whoever is asked about does not get consent.
+MESH = Mesh(
+    providers=(AuthzProvider("opa", "opa.auth.svc.cluster.local", 9191, CheckProtocol.GRPC),)
+)
 HTTP, TCP, SNIFFED, WHAT = (
     Address(ip, port)
     for ip, port in (
@@ -107,7 +114,7 @@ def caller(namespace: str, account: str) -> SpiffeId:
 
 
 def allowed(action: str, matches: bool) -> bool:
-    return {"ALLOW": matches, "DENY": not matches, "AUDIT": True}[action]
+    return {"ALLOW": matches, "AUDIT": True}.get(action, not matches)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -118,7 +125,7 @@ async def trials(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict
         for action in ACTIONS:
             text = (CASES / f"wildcards-{action.lower()}" / "input.yaml").read_text()
             folder = tmp_path_factory.mktemp(action)
-            trial = on_trial(folder, list(yaml.safe_load_all(text))[1:], callers, Mesh())
+            trial = on_trial(folder, list(yaml.safe_load_all(text))[1:], callers, MESH)
             running[action] = await stack.enter_async_context(trial)
         yield running
 

@@ -33,7 +33,7 @@ def policy_conditions(
     complaints = _complaints(reader, mesh, policy)
     if complaints:
         reason = "UnsupportedValue" if status else reason
-        message = "; ".join(part for part in (message, *complaints) if part)
+    message = "; ".join(part for part in (message, *complaints, *_remarks(policy)) if part)
     origin = Origin(policy.kind, policy.meta.namespace, policy.meta.name, "spec")
     return (Condition(origin, "WaypointAccepted", status, reason, message),)
 
@@ -68,7 +68,12 @@ def _complaints(reader: Reader, mesh: Mesh, policy: AuthorizationPolicy) -> list
     ]
     if policy.action == "CUSTOM":
         return [*_provider_complaints(reader, mesh, policy), *found]
-    return [*found, "dry run: watched, not enforced"] if is_dry_run(policy) else found
+    return found
+
+
+def _remarks(policy: AuthorizationPolicy) -> Iterator[str]:
+    if is_dry_run(policy) and policy.action in ("ALLOW", "DENY") and not policy.unreadable:
+        yield "dry run: watched, not enforced"
 
 
 def _provider_complaints(reader: Reader, mesh: Mesh, policy: AuthorizationPolicy) -> list[str]:
