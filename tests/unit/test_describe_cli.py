@@ -111,6 +111,7 @@ Waypoint:
   Label:    istio.io/use-waypoint=waypoint (of Namespace bookinfo)
   Bound:    yes
   Handles:  traffic to services
+Endpoints:               any
 Ports:
   Port:      9080
   Name:      http
@@ -382,6 +383,29 @@ def test_a_pod_is_told_what_ztunnel_enforces(shop: Path):
     facts = told(shop, "pod", "web-1")
     assert facts["policiesAtZtunnel"] == ["DENY AuthorizationPolicy shop/l4"]
     assert [way["waypoint"] for way in facts["waysIn"]] == ["shop/wp", None]
+
+
+def test_a_service_is_told_of_its_canary_and_of_near_endpoints(shop: Path):
+    add(shop, GATEWAY, name="next", namespace="shop", labels="{}")
+    labels = "{istio.io/use-waypoint: wp, istio.io/use-waypoint-canary: %s}"
+    for name, canary in (("a", "next"), ("b", "wp")):
+        add(shop, SERVICE, name=name, labels=labels % canary, ip="10.0.9.1", ports=HTTP)
+    assert told(shop, "service", "a")["waypoint"]["canary"] == "shop/next"
+    refused = told(shop, "service", "b")["waypoint"]["canary"]
+    assert refused == 'not shop/wp: canary waypoint "shop/wp" is the primary waypoint'
+    near = SERVICE.rstrip() + "\n  trafficDistribution: PreferSameNode\n"
+    add(shop, near, name="near", labels="{}", ip="10.0.9.2", ports=HTTP)
+    assert told(shop, "service", "near")["endpoints"].startswith("of the waypoint's node, then")
+
+
+def test_a_service_whose_waypoint_must_be_there_is_told_who_refuses(shop: Path):
+    required = SERVICE.replace("labels: {labels}", "labels: {labels}, annotations: {annotations}")
+    labels = "{istio.io/use-waypoint: missing}"
+    note = '{waypost.dev/waypoint-required: "true"}'
+    add(shop, required, name="w", labels=labels, ip="10.0.9.3", ports=HTTP, annotations=note)
+    said = told(shop, "service", "w")["waysPastTheWaypoint"]
+    assert said.startswith("every way")
+    assert said.endswith("but other waypoints do not send to it (waypost.dev/waypoint-required)")
 
 
 def test_a_pod_is_told_which_waypoint_serves_its_own_address(shop: Path):

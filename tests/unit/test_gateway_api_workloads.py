@@ -10,6 +10,7 @@ from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.core import Namespace, Pod, Service, ServicePort
 from translators.resources.gateway import Gateway, GatewayListener
 from translators.resources.metadata import KubernetesObject, Metadata
+from translators.resources.workloadentry import Workload, WorkloadEntry
 from translators.world import Change, Reader, World
 
 ANNOTATED = {"ambient.istio.io/redirection": "enabled"}
@@ -113,6 +114,23 @@ def test_other_namespaces_need_to_be_allowed(allowed: str, bound: bool):
 )
 def test_addresses_that_are_not_a_pods_own_are_never_served(change: dict[str, object]):
     assert found(replace(pod(), **change), HOMES, SHOP) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"])
+def test_no_workload_entry_leads_into_the_proxy_itself(address: str):
+    """Its admin interface listens there."""
+    entry = WorkloadEntry(
+        Metadata("e", "shop", {"istio.io/use-waypoint": "homes"}), Workload(address=address)
+    )
+    compiler = compiled(SHOP, HOMES, entry)
+    (table,) = (
+        made
+        for key, made in compiler.resources(WaypointName("shop", "homes")).items()
+        if key.name == "connect"
+    )
+    assert b":*" not in table.body
+    (said,) = (one for one in compiler.conditions() if one.origin.kind == WorkloadEntry.kind)
+    assert (said.status, said.reason) == (False, "UnsupportedAddress")
 
 
 def compiled(*objects: KubernetesObject) -> Compiler:

@@ -32,7 +32,7 @@ from translators.gateway_api.labels import (
     takes_tunnels,
     workload_labels,
 )
-from translators.gateway_api.names import canonical_ip
+from translators.gateway_api.names import canonical_ip, leads_inside
 from translators.gateway_api.ports import PortGuard
 from translators.gateway_api.services import ServiceConfig
 from translators.ir.authorization import closed
@@ -126,7 +126,10 @@ def workload_conditions(reader: Reader, entry: WorkloadEntry) -> tuple[Condition
     if isinstance(found, NotBound):
         return (Condition(origin, kind, False, found.reason, found.message),)
     if not addresses_of(entry):
-        message = "spec.address is no IP address, so that no client can name it to a waypoint"
+        message = (
+            "spec.address is no IP address, or one of the waypoint itself, so that no client can "
+            "name it to a waypoint"
+        )
         at = origin.at("spec.address")
         return (Condition(at, kind, False, "UnsupportedAddress", message),)
     message = f"Successfully attached to waypoint {found.waypoint}"
@@ -167,8 +170,10 @@ def why_never_served(workload: Addressee) -> str:
 
 def addresses_of(workload: Addressee) -> list[str]:
     """The addresses by which a workload can be named, in canonical form."""
-    texts = workload.ips if isinstance(workload, Pod) else (workload.workload.address,)
-    return [found for text in texts if (found := canonical_ip(text)) is not None]
+    if isinstance(workload, Pod):
+        return [found for text in workload.ips if (found := canonical_ip(text)) is not None]
+    address = canonical_ip(workload.workload.address)
+    return [] if address is None or leads_inside(address) else [address]
 
 
 def _groups(mesh: Mesh, workloads: Iterable[Addressee], guard: PortGuard) -> Iterator[ConnectPods]:

@@ -4,7 +4,7 @@ Each is in many places of a model, so that it is kept once (``intern``).
 """
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from sys import intern
 
 from translators.ir.waypoint import Mesh
@@ -13,6 +13,8 @@ from translators.resources.core import Service
 # Nearly all addresses are such, and there are hundreds of thousands of them to read.
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
+
+_INSIDE = ("127.0.0.1", "0.0.0.0", "::1", "::")  # noqa: S104
 
 
 def host_of(mesh: Mesh, namespace: str, name: str) -> str:
@@ -54,6 +56,16 @@ def virtual_ips(service: Service) -> tuple[str, ...]:
         return ()
     found = (canonical_ip(text) for text in service.cluster_ips)
     return tuple(dict.fromkeys(address for address in found if address is not None))
+
+
+def leads_inside(address: str) -> bool:
+    """Whether an address, in canonical form, is that of the proxy itself for whoever dials it.
+
+    There its admin interface listens, which no manifest may lead anybody to.
+    """
+    found = ip_address(address)
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return str(mapped or found) in _INSIDE
 
 
 def canonical_ip(text: str) -> str | None:

@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass
 
-from translators.gateway_api.binding import Bound, NotBound, traffic_type, waypoint_of
+from translators.gateway_api.binding import (
+    Bound,
+    NotBound,
+    canary_of,
+    traffic_type,
+    waypoint_of,
+)
 from translators.gateway_api.direct import (
     account_waypoint,
     why_never_served,
@@ -62,11 +68,23 @@ def enrolment_facts(reader: Reader, service: Served) -> Facts:
     facts = wish_facts(wish)
     match got:
         case Bound(waypoint):
-            return facts | {"bound": True, "handles": handled(reader, waypoint)}
+            canary = _canary_facts(reader, service)
+            return facts | {"bound": True, "handles": handled(reader, waypoint)} | canary
         case NotBound(_, reason, message):
             return facts | {"bound": False, "reason": reason, "message": message}
         case None:
             return facts | {"bound": False}
+
+
+def _canary_facts(reader: Reader, service: Served) -> Facts:
+    """The second waypoint, if one is asked for."""
+    match canary_of(reader, service):
+        case Bound(waypoint):
+            return {"canary": str(waypoint)}
+        case NotBound(waypoint, _, message):
+            return {"canary": f"not {waypoint}: {message}"}
+        case None:
+            return {}
 
 
 def pod_enrolment_facts(reader: Reader, pod: Pod) -> Facts:

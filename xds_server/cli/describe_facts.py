@@ -14,8 +14,11 @@ from translators.gateway_api import (
 )
 from translators.gateway_api.endpoints import speaks_hbone
 from translators.gateway_api.labels import MANAGED
+from translators.gateway_api.nearness import is_node_only, nearness_of
+from translators.gateway_api.requirement import WAYPOINT_REQUIRED, is_withheld
 from translators.gateway_api.selectors import selects
 from translators.gateway_api.served import KINDS, Served, hosts_of, is_addressed
+from translators.ir.place import Nearness
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.authorizationpolicy import AuthorizationPolicy
 from translators.resources.core import Namespace, Pod, Service
@@ -38,8 +41,14 @@ from xds_server.cli.describe_routing import (
 from xds_server.cli.describe_text import Facts, Value
 from xds_server.cli.manifests import Manifests
 
+_CHOICE = {
+    Nearness.ANYWHERE: "any",
+    Nearness.ZONE: "of the waypoint's zone, then of its region, then any",
+    Nearness.NODE: "of the waypoint's node, then of its zone, then of its region, then any",
+}
 _DATAPLANE_MODE = "istio.io/dataplane-mode"
 _NO_WAY = "every way: no waypoint serves it, so that routes and HTTP policies are not enforced"
+_ONLY_WAYPOINTS_REFUSE = f"{_NO_WAY}; but other waypoints do not send to it ({WAYPOINT_REQUIRED})"
 
 
 def service_facts(compiled: Manifests, mesh: Mesh, service: Served) -> Facts:
@@ -51,6 +60,7 @@ def service_facts(compiled: Manifests, mesh: Mesh, service: Served) -> Facts:
         "namespace": meta.namespace,
         **_host_facts(reader, mesh, service),
         "waypoint": enrolment_facts(reader, service),
+        "endpoints": _choice(reader, service),
     }
     match waypoint_of(reader, service):
         case Bound(waypoint):
@@ -65,7 +75,9 @@ def service_facts(compiled: Manifests, mesh: Mesh, service: Served) -> Facts:
             return facts | {
                 "ports": port_facts(service, None),
                 "withoutEffect": ignored_facts(reader, service),
-                "waysPastTheWaypoint": _NO_WAY,
+                "waysPastTheWaypoint": (
+                    _ONLY_WAYPOINTS_REFUSE if is_withheld(reader, service) else _NO_WAY
+                ),
             }
 
 
@@ -76,6 +88,13 @@ def _host_facts(reader: Reader, mesh: Mesh, service: Served) -> Facts:
         return {"hostname": hosts[0].name, "addresses": list(hosts[0].addresses)}
     rows = (f"{host.name} {each}" for host in hosts for each in (*host.addresses, *host.ranges))
     return {"hosts": [host.name for host in hosts], "addresses": list(rows)}
+
+
+def _choice(reader: Reader, service: Served) -> str:
+    """Which endpoints come first."""
+    if is_node_only(service):
+        return "of the waypoint's node alone (internalTrafficPolicy: Local)"
+    return _CHOICE[nearness_of(reader, service)]
 
 
 def pod_facts(compiled: Manifests, mesh: Mesh, pod: Pod) -> Facts:
