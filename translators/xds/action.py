@@ -9,7 +9,6 @@ from envoy_data_plane.envoy.config.route.v3 import DirectResponseAction as Envoy
 from envoy_data_plane.envoy.config.route.v3 import (
     RedirectAction,
     RedirectActionRedirectResponseCode,
-    RetryPolicy,
     RouteAction,
     RouteActionClusterNotFoundResponseCode,
     RouteActionRequestMirrorPolicy,
@@ -27,7 +26,7 @@ from translators.ir.route import (
     WeightedBackend,
 )
 from translators.ir.route import RouteAction as Action
-from translators.wire import template
+from translators.wire import kept
 from translators.xds.filters.header_mutation import armed_edit
 from translators.xds.filters.menu import per_filter_config
 from translators.xds.header import header_changes
@@ -91,31 +90,22 @@ def _live(backends: Sequence[WeightedBackend]) -> list[WeightedBackend]:
 
 
 def _forward(action: Forward) -> ActionField:
-    backends = _live(action.backends)
-    if all(backend.cluster is None for backend in backends):
+    if all(backend.cluster is None for backend in _live(action.backends)):
         return _answer(action.invalid_status)
-    edit, timeout = substitution(action.path_rewrite), action.timeout_ms or 0
-    destination = _destination(backends, action.invalid_status)
-    plain = edit is None and not action.host_rewrite and not action.mirrors
-    if plain and "cluster" in destination:
-        return ActionField(route=_sending(destination["cluster"], retry_policy(action), timeout))
-    return ActionField(
-        route=RouteAction(
-            **destination,
-            timeout=timedelta(milliseconds=timeout),
-            retry_policy=retry_policy(action),
-            host_rewrite_literal=action.host_rewrite or None,
-            regex_rewrite=edit.message() if edit else None,
-            request_mirror_policies=[_mirror(mirror) for mirror in action.mirrors],
-        )
-    )
+    return ActionField(route=_sent(action))
 
 
-@template
-def _sending(cluster: str, retry: RetryPolicy | None, timeout_ms: int) -> RouteAction:
-    """To one cluster, and nothing is changed on the way."""
+@kept
+def _sent(action: Forward) -> RouteAction:
+    """Most rules of an HTTPRoute have the very same action."""
+    edit = substitution(action.path_rewrite)
     return RouteAction(
-        cluster=cluster, timeout=timedelta(milliseconds=timeout_ms), retry_policy=retry
+        **_destination(_live(action.backends), action.invalid_status),
+        timeout=timedelta(milliseconds=action.timeout_ms or 0),
+        retry_policy=retry_policy(action),
+        host_rewrite_literal=action.host_rewrite or None,
+        regex_rewrite=edit.message() if edit else None,
+        request_mirror_policies=[_mirror(mirror) for mirror in action.mirrors],
     )
 
 
