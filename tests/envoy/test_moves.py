@@ -116,3 +116,27 @@ async def test_what_is_gone_or_refused_is_not_answered_for(
         for gone in (web, other):
             with pytest.raises(ConnectRefusedError):
                 await mesh.get(gone.http)
+
+
+async def test_a_canary_answers_as_the_first_waypoint_does(mesh: Mesh, bank: Mesh) -> None:
+    web = mesh.offer("canary")
+    both: dict[str, Any] = dict(web.manifest)
+    labels = {
+        "istio.io/use-waypoint": WAYPOINT,
+        "istio.io/use-waypoint-canary": WAYPOINT,
+        "istio.io/use-waypoint-canary-namespace": bank.home,
+    }
+    both["metadata"] = {**both["metadata"], "labels": labels}
+    await bank.serve(allowed="All")
+    await mesh.put("canary", both)
+    await mesh.plane.until_obeyed(by=bank.name)
+    for one in (mesh, bank):
+        answer = await one.get(web.http)
+        assert answer.json()["pod"] == mesh.pods.v1.ip
+        async with await one.tunnel(web.tcp) as tunnel:
+            await tunnel.write(b"ping")
+            assert await tunnel.readexactly(4) == b"ping"
+    await bank.serve()
+    with pytest.raises(ConnectRefusedError):
+        await bank.get(web.http)
+    assert (await mesh.get(web.http)).status == 200
