@@ -5,8 +5,21 @@ from typing import Any
 
 import pytest
 
+from tests.support.http1 import http1_request
 from tests.support.http2 import Http2Connection, http2_request
-from tests.support.manifests import Manifest, backend, grant, namespace, path, route, route_of, rule
+from tests.support.manifests import (
+    H2C,
+    Manifest,
+    allows,
+    backend,
+    grant,
+    namespace,
+    path,
+    policy,
+    route,
+    route_of,
+    rule,
+)
 from tests.support.mesh import Mesh, Offer
 from tests.support.response import Response
 
@@ -216,3 +229,33 @@ async def test_a_backend_outside_adds_a_cluster_and_changes_none(mesh: Mesh) -> 
 async def cluster_changes(mesh: Mesh) -> dict[str, int]:
     """How often clusters came, changed and went."""
     return await mesh.envoy.stats(r"^cluster_manager\.cluster_(added|modified|removed)$")
+
+
+async def web_call(mesh: Mesh, one: Offer, target: str) -> Response:
+    """A call as a browser makes it, in HTTP/1.1."""
+    headers = [("content-type", "application/grpc-web+proto"), ("x-grpc-web", "1")]
+    async with await mesh.tunnel(one.at(GRPC)) as tunnel:
+        return await http1_request(tunnel, "POST", target, headers, MESSAGE)
+
+
+async def test_browsers_call_a_port_that_declares_grpc_web(mesh: Mesh) -> None:
+    ports = (("grpc-web", GRPC, H2C),)
+    one, other = mesh.offer("web", ports=ports), mesh.offer("web-v2", {"pod": "v2"}, ports)
+    await mesh.put("web", one.manifest, other.manifest)
+    answer = await web_call(mesh, one, "/shop.Cart/Get")
+    assert (answer.status, answer.header("x-echo-version")) == (200, "v1")
+    assert (answer.header("content-type") or "").startswith("application/grpc-web")
+    assert b"grpc-status:0" in answer.body, "trailers come as the end of the body"
+    routed = calls("web", rule(method("shop.Cart"), to=to("web-v2")))
+    deny = policy(
+        "web", "demo", allows(None, {"paths": ["/shop.Cart/Drop"]}), action="DENY", service="web"
+    )
+    await mesh.put("web-route", routed, deny)
+    answer = await web_call(mesh, one, "/shop.Cart/Get")
+    assert answer.header("x-echo-version") == "v2"
+    # Clients of gRPC-Web take these for UNIMPLEMENTED and PERMISSION_DENIED.
+    for target, status in (("/shop.Other/Get", 404), ("/shop.Cart/Drop", 403)):
+        answer = await web_call(mesh, one, target)
+        assert (answer.status, answer.header("x-echo-version")) == (status, None)
+    async with mesh.http2(one.grpc) as connection:
+        assert (await call(connection, "/shop.Cart/Get"))[:2] == (OK, "v2")

@@ -11,6 +11,7 @@ class PortProtocol(StrEnum):
 
     HTTP = "http"
     HTTP2 = "http2"
+    GRPC_WEB = "grpc-web"  # gRPC as browsers speak it, sent on as gRPC
     TCP = "tcp"
     TLS = "tls"  # forwarded as it is
     AUTO = "auto"  # not declared: sniffed
@@ -23,7 +24,7 @@ class PortProtocol(StrEnum):
     @property
     def forwards_bytes(self) -> bool:
         """Whether there are connections to the port that carry no HTTP."""
-        return self not in (PortProtocol.HTTP, PortProtocol.HTTP2)
+        return self not in (PortProtocol.HTTP, PortProtocol.HTTP2, PortProtocol.GRPC_WEB)
 
 
 _STANDARD = {
@@ -55,6 +56,8 @@ def protocol_of(port: ServicePort) -> PortProtocol | None:
     if port.app_protocol in _STANDARD:
         return _STANDARD[port.app_protocol]
     name = (port.app_protocol or port.name).lower()
+    if f"{name}-".startswith("grpc-web-"):
+        return PortProtocol.GRPC_WEB
     declared = _BY_NAME.get(name.partition("-")[0])
     if declared is not None:
         return declared
@@ -64,7 +67,7 @@ def protocol_of(port: ServicePort) -> PortProtocol | None:
 def http_upstream(protocol: PortProtocol) -> UpstreamProtocol:
     """What requests to such a port are sent on as."""
     match protocol:
-        case PortProtocol.HTTP2:
+        case PortProtocol.HTTP2 | PortProtocol.GRPC_WEB:
             return UpstreamProtocol.HTTP2
         case PortProtocol.AUTO:
             return UpstreamProtocol.AS_DOWNSTREAM

@@ -168,6 +168,7 @@ def _http_chain(port: Port) -> HttpChain | None:
         host=port.host,
         port=port.number,
         tokens_first=mesh.tokens_before_custom,
+        grpc_web=port.protocol is PortProtocol.GRPC_WEB,
         max_duration_ms=mesh.max_connection_ms,
         names=NameCache(port.http_name, port.number, mesh.dns_servers) if port.on_demand else None,
     )
@@ -209,7 +210,7 @@ def _connect_authorization(port: Port) -> Authorization:
             return port.guard.tcp
         case PortProtocol.AUTO:
             return port.guard.connect
-        case PortProtocol.HTTP | PortProtocol.HTTP2:
+        case PortProtocol.HTTP | PortProtocol.HTTP2 | PortProtocol.GRPC_WEB:
             return OPEN  # each request is decided
 
 

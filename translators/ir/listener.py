@@ -24,6 +24,7 @@ class HttpChain:
     """A filter chain that speaks HTTP and takes its routes from the route table of its name.
 
     ``tokens_first``: tokens are verified before external authorization is asked, not after.
+    ``grpc_web``: what browsers ask by gRPC-Web is made gRPC before anything looks at it.
     ``max_duration_ms``: connections are drained at that age, and a single stream is ended.
     ``names`` are resolved on demand; None if the chain leads to known places only.
     """
@@ -32,6 +33,7 @@ class HttpChain:
     host: str
     port: int
     tokens_first: bool = False
+    grpc_web: bool = False
     max_duration_ms: int | None = None
     names: NameCache | None = None
 

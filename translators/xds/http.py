@@ -14,6 +14,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
 from envoy_data_plane.envoy.config.listener.v3 import Filter as NetworkFilter
 from envoy_data_plane.envoy.config.rbac.v3 import RbacAction
 from envoy_data_plane.envoy.extensions.filters.http.fault.v3 import HttpFault
+from envoy_data_plane.envoy.extensions.filters.http.grpc_web.v3 import GrpcWeb
 from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import HeaderMutation
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
@@ -48,6 +49,7 @@ from translators.xds.filters.set_filter_state import (
     CONNECT_DESTINATION,
     connect_authority,
     dynamic_port,
+    found_anew,
     inert_destination,
     opaque_verdict,
 )
@@ -183,7 +185,14 @@ def _request_filters(chain: HttpChain) -> list[HttpFilter]:
         menu.remove(Filter.TOKENS)
         menu.insert(menu.index(CUSTOM_FILTERS[0]), Filter.TOKENS)
     *before, router = map(_unarmed_filter, menu)
-    return [*before, *_name_filters(chain), router]
+    return [*_as_grpc(chain), *before, *_name_filters(chain), router]
+
+
+def _as_grpc(chain: HttpChain) -> Iterator[HttpFilter]:
+    """Routes are looked for once more: only then it can be seen that it is a gRPC call."""
+    if chain.grpc_web:
+        yield http_filter("envoy.filters.http.grpc_web", GrpcWeb())
+        yield http_filter("as_grpc", found_anew())
 
 
 def _name_filters(chain: HttpChain) -> Iterator[HttpFilter]:

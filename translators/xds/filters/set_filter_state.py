@@ -67,6 +67,11 @@ def opaque_verdict() -> HttpConfig:
     )
 
 
+def found_anew() -> HttpConfig:
+    """On a request that another filter has changed: routes are looked for once more."""
+    return HttpConfig(clear_route_cache=True)
+
+
 def inert_destination() -> HttpConfig:
     """Says nothing of the cluster that bytes are forwarded to."""
     return HttpConfig()
