@@ -42,7 +42,7 @@ PROVIDERS = (
         headers_upstream_on_allow=("x-user",),
         headers_downstream_on_deny=("location",),
     ),
-    replace(_GRPC, name="outside", host="consent.example.com"),
+    replace(_GRPC, name="outside", host="consent.example.com", namespace="demo"),
     replace(_GRPC, name="reader", body=RequestBody(max_bytes=1000, partial=True)),
     _DEAD,
     replace(_DEAD, name="dead-open", fail_open=True),

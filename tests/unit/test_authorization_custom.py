@@ -1,10 +1,11 @@
 """CUSTOM and layered policies: who is asked, where nobody can be, and what their status says."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.support.manifests import gateway, namespace, pod, service
+from tests.support.manifests import gateway, namespace, pod, service, service_entry
 from translators.compiler import Compiler
 from translators.gateway_api.lookup import find_service
 from translators.ir.external_authorization import AuthzProvider, CheckProtocol
@@ -53,6 +54,26 @@ def compile_with(mesh: Mesh, *manifests: Any) -> Compiler:
 
 SERVICES = ("web", "a", "b", "c")
 MESH = Mesh(providers=tuple(map(provider, ("a", "b", "c", "nowhere"))))
+
+
+@pytest.mark.parametrize(
+    ("home", "namespace", "found"),
+    [
+        ("istio-system", "", True),
+        ("istio-system", "auth", False),
+        ("auth", "auth", True),
+        ("auth", "", False),
+    ],
+)
+def test_nobody_becomes_a_provider_by_claiming_its_host(home: str, namespace: str, found: bool):
+    asked = replace(provider("p"), host="p.example.com", namespace=namespace)
+    entry = service_entry("p", home, "p.example.com", resolution="DNS")
+    compiler = compile_with(Mesh(providers=(asked,)), entry, custom("p"))
+    said = [
+        one for one in compiler.conditions() if one.origin.name == "p" and one.origin.kind != "Pod"
+    ]
+    told = " ".join(one.message for one in said)
+    assert ("p.example.com was not found" in told) == (not found)
 
 
 def node_of(compiler: Compiler, kind: str, name: str) -> Any:

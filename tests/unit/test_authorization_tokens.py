@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from tests.support.manifests import service_entry
 from translators.authorization.keys import usable_keys
 from translators.authorization.tokens import token_problems, tokens_of
+from translators.gateway_api import INDEXES
 from translators.ir.authentication import InlineKeys, NoKeys, RemoteKeys
 from translators.ir.cluster import ExternalCluster, ServiceCluster
 from translators.ir.waypoint import Mesh
@@ -82,7 +84,7 @@ def policy(**rule: Any) -> RequestAuthentication:
 
 
 def made_of(policy: RequestAuthentication, *manifests: Any) -> Any:
-    world = World(())
+    world = World(INDEXES)
     values = [parse(manifest).value for manifest in manifests]
     world.apply(Change(value.key, value) for value in values if value is not None)
     return tokens_of(Reader(world), Mesh(public_roots="/roots"), [policy])
@@ -113,6 +115,30 @@ def test_keys_of_the_mesh_come_by_the_mesh():
     ((cluster, destination),) = made.upstreams
     assert isinstance(cluster, ServiceCluster)
     assert (destination.namespace, destination.service, destination.port) == ("auth", "keys", 80)
+
+
+@pytest.mark.parametrize(
+    ("homes", "owner"),
+    [
+        (["shop"], "shop"),
+        (["istio-system"], "istio-system"),
+        (["elsewhere", "istio-system", "shop"], "shop"),
+        (["elsewhere", "istio-system"], "istio-system"),
+        (["elsewhere"], None),
+    ],
+)
+def test_only_entries_that_are_trusted_say_where_keys_come_from(homes: list[str], owner: Any):
+    entries = [
+        service_entry("keys", home, "keys.example", resolution="STATIC", endpoints=[{}])
+        for home in homes
+    ]
+    made = made_of(policy(jwksUri="http://keys.example/jwks"), *entries)
+    ((cluster, destination),) = made.upstreams
+    if owner is None:
+        assert (type(cluster), destination) == (ExternalCluster, None)
+    else:
+        assert cluster.name == f"outbound|80|{owner}.keys-called-by-http|keys.example"
+        assert (destination.kind, destination.namespace) == ("ServiceEntry", owner)
 
 
 BAD = [

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from translators.gateway_api.called import called_cluster, is_callable
 from translators.gateway_api.endpoints import Destination
-from translators.gateway_api.lookup import find_host
-from translators.gateway_api.served import find_port
+from translators.gateway_api.lookup import find_host, find_service
+from translators.gateway_api.served import Served, find_port
 from translators.ir.authorization import MAX_CUSTOM_CHECKS
 from translators.ir.cluster import ServiceCluster
 from translators.ir.external_authorization import AuthzProvider
@@ -30,10 +30,9 @@ def find_provider(reader: Reader, mesh: Mesh, name: str) -> Provider | str:
     if config is None:
         known = ", ".join(each.name for each in mesh.providers) or "none"
         return f"{name!r} is no provider of the mesh; there are: {known}"
-    client = config.namespace or mesh.root_namespace
-    service = find_host(reader, mesh, config.host, config.port, client, config.namespace)
+    service = _find_server(reader, mesh, config)
     if service is None:
-        return f"provider {name}: service {config.host} was not found"
+        return f"provider {name}: service {config.host} was not found{_where(mesh, config)}"
     port = find_port(service, config.port)
     if port is None:
         return f"provider {name}: service {config.host} has no TCP port {config.port}"
@@ -42,6 +41,24 @@ def find_provider(reader: Reader, mesh: Mesh, name: str) -> Provider | str:
     return Provider(
         config, *called_cluster(reader, mesh, service, config.host, port, config.protocol)
     )
+
+
+def _find_server(reader: Reader, mesh: Mesh, config: AuthzProvider) -> Served | None:
+    """A Service, or a ServiceEntry of the namespace that is named, else of the root namespace.
+
+    Others can't make themselves those who decide by claiming the host.
+    """
+    service = find_service(reader, mesh, config.host, config.namespace)
+    home = config.namespace or mesh.root_namespace
+    return service or find_host(reader, mesh, config.host, config.port, home, home)
+
+
+def _where(mesh: Mesh, config: AuthzProvider) -> str:
+    """Where a ServiceEntry would have to be, if the host can't be a Service's."""
+    is_service = config.host.endswith(f".{mesh.cluster_domain}") or config.host.count(".") <= 1
+    if config.namespace or is_service:
+        return ""
+    return f" in namespace {mesh.root_namespace}; name another as namespace/{config.host}"
 
 
 def known_providers(

@@ -11,9 +11,9 @@ from urllib.parse import SplitResult, urlsplit
 from translators.authorization.keys import usable_keys
 from translators.gateway_api.called import called_cluster, is_callable
 from translators.gateway_api.durations import is_duration, milliseconds
-from translators.gateway_api.lookup import find_host
+from translators.gateway_api.lookup import find_host, find_service
 from translators.gateway_api.names import canonical_ip
-from translators.gateway_api.served import find_port
+from translators.gateway_api.served import Served, find_port
 from translators.gateway_api.texts import is_editable_header, is_header_value, is_host_name
 from translators.gateway_api.upstreams import Upstream
 from translators.ir.authentication import (
@@ -28,7 +28,6 @@ from translators.ir.cluster import ExternalCluster
 from translators.ir.external_authorization import CheckProtocol
 from translators.ir.origin import Origin
 from translators.ir.waypoint import Mesh
-from translators.resources.core import Service
 from translators.resources.requestauthentication import JwtRule, RequestAuthentication
 from translators.world import Reader
 
@@ -149,17 +148,21 @@ def _key_server(reader: Reader, mesh: Mesh, uri: SplitResult, namespace: str) ->
     """
     host, number = uri.hostname or "", uri.port or _PORTS[uri.scheme]
     if uri.scheme == "http":
-        service = find_host(reader, mesh, host, number, namespace)
-        trusted = isinstance(service, Service) or (
-            service is not None and service.meta.namespace in (namespace, mesh.root_namespace)
-        )
+        service = _key_service(reader, mesh, host, number, namespace)
         port = find_port(service, number)
-        if service is not None and trusted and port is not None and is_callable(service):
+        if service is not None and port is not None and is_callable(service):
             return called_cluster(reader, mesh, service, host, port, CheckProtocol.HTTP)
     roots = mesh.public_roots if uri.scheme == "https" else ""
     return ExternalCluster(
         f"jwks|{number}|{uri.scheme}|{host}", host, number, roots, mesh.dns_servers
     ), None
+
+
+def _key_service(reader: Reader, mesh: Mesh, host: str, port: int, namespace: str) -> Served | None:
+    homes = (namespace, mesh.root_namespace)
+    entries = (find_host(reader, mesh, host, port, namespace, home) for home in homes)
+    found = (find_service(reader, mesh, host), *entries)
+    return next((one for one in found if one is not None), None)
 
 
 def _split(uri: str) -> SplitResult | None:
