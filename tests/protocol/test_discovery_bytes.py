@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from envoy_data_plane.envoy.config.core.v3 import BuildVersion, Extension
+from envoy_data_plane.envoy.config.core.v3 import BuildVersion, Extension, Locality
 from envoy_data_plane.envoy.config.core.v3 import Node as NodeMessage
 from envoy_data_plane.envoy.service.discovery.v3 import (
     DeltaDiscoveryRequest,
@@ -170,10 +170,12 @@ def test_node_reads_as_betterproto_wrote_it(
         user_agent_name="envoy",
         user_agent_build_version=version,
         extensions=[Extension(name="envoy.filters.http.router")],
+        locality=Locality(region=cluster, zone=node_id, sub_zone="rack"),
     )
     node = parse_node(bytes(message))
     assert (node.id, node.cluster, node.metadata) == (node_id, cluster, metadata)
     assert (node.user_agent_name, node.user_agent_version) == ("envoy", "1.40.0")
+    assert (node.region, node.zone) == (cluster, node_id)
 
 
 def test_metadata_nested_too_deep_is_refused() -> None:

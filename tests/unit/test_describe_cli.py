@@ -188,9 +188,9 @@ Waypoint:
   Name:   <none>
   Label:  <none>
 Waypoints:
-  Name  Handles              Programmed
-  ----  -------              ----------
-  wp    traffic to services  no
+  Name  Handles              Pods  Programmed
+  ----  -------              ----  ----------
+  wp    traffic to services  0     no
 Services:
   Service  Waypoint   Bound  Label
   -------  --------   -----  -----

@@ -3,10 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from translators.compiler import Compiler
 from translators.gateway_api import INDEXES, Bound, NotBound, workload_waypoint_of
 from translators.ir.waypoint import Mesh, WaypointName
+from translators.resources.authorizationpolicy import AuthorizationPolicy, TargetRef
 from translators.resources.core import Namespace, Pod, Service, ServicePort
 from translators.resources.gateway import Gateway, GatewayListener
 from translators.resources.metadata import KubernetesObject, Metadata
@@ -194,3 +197,51 @@ def test_an_address_that_was_given_to_another_pod_is_that_ones():
     )
     assert b"direct|spiffe://cluster.local/ns/shop/sa/web" in table.body
     assert b"direct|passthrough" not in table.body
+
+
+POLICY = AuthorizationPolicy(
+    Metadata("p", "shop"),
+    targets=(TargetRef("gateway.networking.k8s.io", "Gateway", "homes"),),
+    action="DENY",
+    rules=(),
+)
+EDITS: list[KubernetesObject] = [
+    *(gateway("homes", traffic) for traffic in ("all", "workload", "service")),
+    gateway("homes", allowed="All"),
+    gateway("accounts", account="web"),
+    SHOP,
+    namespace("shop", "none"),
+    namespace("far", "homes"),
+    pod(),
+    pod(use_waypoint="none"),
+    pod(ip="10.244.0.2"),
+    replace(pod(), host_network=True),
+    Pod(Metadata("p", "shop", annotations=ANNOTATED), ips=("10.244.0.1",), service_account="db"),
+    pod("q", "far", "10.244.0.3", use_waypoint="homes", use_waypoint_namespace="shop"),
+    WorkloadEntry(Metadata("e", "shop"), Workload(address="192.168.0.1")),
+    WorkloadEntry(Metadata("e", "shop"), Workload(address="10.244.0.1", service_account="vm")),
+    POLICY,
+    replace(POLICY, action="ALLOW"),
+]
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(EDITS), st.booleans(), st.booleans()), max_size=14))
+def test_whatever_changes_in_whatever_order_the_bytes_are_the_same(
+    edits: list[tuple[KubernetesObject, bool, bool]],
+):
+    home = WaypointName("shop", "homes")
+    start: list[KubernetesObject] = [HOMES, SHOP, pod("first", ip="10.244.9.9")]
+    incremental, state = Compiler(Mesh()), {one.key: one for one in start}
+    incremental.apply(map(put, start))
+    for edit, present, look in edits:
+        incremental.apply([Change(edit.key, edit if present else None)])
+        state.pop(edit.key, None)
+        if present:
+            state[edit.key] = edit
+        if look:
+            incremental.resources(home)
+    whole = Compiler(Mesh())
+    whole.apply(map(put, state.values()))
+    assert dict(incremental.resources(home)) == dict(whole.resources(home))
+    assert incremental.conditions() == whole.conditions()

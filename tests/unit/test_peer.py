@@ -1,7 +1,10 @@
 """Who is calling over plaintext: loopback alone, and only what the metadata names."""
 
+from dataclasses import replace
+
 import pytest
 
+from translators.ir.place import NOWHERE, Place
 from translators.ir.waypoint import WaypointName
 from translators.wire.node import JsonValue, Node
 from xds_server.identity.peer import (
@@ -33,6 +36,23 @@ async def test_a_local_caller_is_the_waypoint_that_it_names() -> None:
     assert proxy.waypoint == WaypointName("shop", "waypoint")
     assert proxy.node_id == "envoy-1"
     assert proxy.bind == "0.0.0.0:15008"
+
+
+@pytest.mark.parametrize(
+    ("id_", "metadata", "place"),
+    [
+        ("waypoint~10.0.0.1~wp-5d8f.shop~shop.svc.cluster.local", {}, Place(pod="shop/wp-5d8f")),
+        ("waypoint~10.0.0.1~wp-5d8f.other~shop.svc.cluster.local", {}, NOWHERE),
+        ("envoy-1", {"NODE_NAME": "n1"}, Place(node="n1")),
+        ("envoy-1", {"NODE_NAME": "n" * 513}, NOWHERE),
+        ("envoy-1", {"NODE_NAME": 1}, NOWHERE),
+    ],
+)
+async def test_where_a_proxy_runs(id_: str, metadata: dict[str, JsonValue], place: Place) -> None:
+    claimed = replace(node(**metadata), id=id_)
+    assert (await proxy_of(LOCAL, claimed)).place == place
+    located = replace(claimed, region="r", zone="z")
+    assert (await proxy_of(LOCAL, located)).place == place._replace(region="r", zone="z")
 
 
 @pytest.mark.parametrize(

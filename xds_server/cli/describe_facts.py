@@ -6,6 +6,7 @@ from translators import authorization
 from translators.authorization.attachment import WITHOUT_TARGETS
 from translators.gateway_api import (
     Bound,
+    bound_workloads,
     gateway_conditions,
     translate_service,
     waypoint_of,
@@ -179,7 +180,12 @@ def _waypoints(compiled: Manifests, reader: Reader, home: str) -> Iterator[Value
         if name.namespace == home and gateway is not None:
             said = gateway_conditions(reader, compiled.compiler.mesh, gateway)
             ready = any(one.status for one in said if (one.type, one.scope) == ("Programmed", ""))
-            yield {"name": name.name, "handles": handled(reader, name), "programmed": ready}
+            yield {
+                "name": name.name,
+                "handles": handled(reader, name),
+                "pods": len(bound_workloads(reader, name)),
+                "programmed": ready,
+            }
 
 
 def _service_row(reader: Reader, service: Served) -> Value:
