@@ -23,7 +23,7 @@ from tests.support.guarded import (
     random_request,
 )
 from tests.support.spoken import CLOSED, Line, Spoken, line
-from tests.support.stream import StreamClosedError
+from tests.support.stream import StreamClosedError, TcpStream
 from tests.support.trials import Manifest, on_trial, service
 from translators.authorization.evaluation import decide
 from translators.authorization.guard import Guard, guard
@@ -32,6 +32,7 @@ from translators.ir.authorization import Authorization
 from translators.ir.waypoint import Mesh
 from translators.resources import parse
 from translators.resources.authorizationpolicy import AuthorizationPolicy
+from xds_server.cli.authz_trial import opening
 from xds_server.demo.ztunnel import Address
 from xds_server.identity.spiffe import SpiffeId
 from xds_server.trial import Trial
@@ -40,8 +41,9 @@ SERVICES = 40
 REQUESTS_PER_LINE = 10
 LINES_AT_ONCE = 8
 MESH = Mesh(TRUST_DOMAINS[0], TRUST_DOMAINS[1:])
-HTTP, TCP, ANY = 80, 90, 100
-PORTS = {"http": HTTP, "tcp": TCP, "unnamed": ANY}
+HTTP, TCP, ANY, TLS = 80, 90, 100, 110
+PORTS = {"http": HTTP, "tcp": TCP, "unnamed": ANY, "tls": TLS}
+SERVER_NAMES = ("a.com", "A.com", "a.com.", "x.a.com", "b.org", "")
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,11 @@ class Client:
     source: str
     to: Address
     http2: bool
+    sni: str = ""
 
     def call(self, http: HttpHead | None) -> Call:
-        return Call(self.who.uri, self.source, self.to.ip, self.to.port, http=http)
+        sni = self.sni.lower()
+        return Call(self.who.uri, self.source, self.to.ip, self.to.port, sni, http)
 
 
 def read_policies(manifests: list[Manifest]) -> list[AuthorizationPolicy]:
@@ -76,7 +80,7 @@ class Policies:
         self._guards = {
             (number, port): guard(read_policies(manifests), MESH, port)
             for number, manifests in self.manifests.items()
-            for port in (HTTP, TCP, ANY)
+            for port in PORTS.values()
         }
 
     def world(self) -> list[Manifest]:
@@ -94,7 +98,10 @@ def expected(client: Client, guards: Guard, request: Spoken | None) -> int:
     """The status that the evaluator foresees; CLOSED for a connection that is ended."""
     if client.to.port == ANY and not decide(guards.connect, client.call(None)).allowed:
         return CLOSED
-    if client.to.port == TCP or request is None:
+    if client.to.port == TLS and guards.tls is not None:
+        both = (guards.tls_connect, guards.tls)
+        return 200 if all(decide(one, client.call(None)).allowed for one in both) else CLOSED
+    if client.to.port in (TCP, TLS) or request is None:
         return 200 if decide(guards.tcp, client.call(None)).allowed else CLOSED
     head = request.head()
     if isinstance(head, Refusal):
@@ -109,12 +116,13 @@ def is_enforced(authorization: Authorization) -> bool:
 
 
 def random_client(rng: random.Random, number: int) -> Client:
-    port = rng.choices((HTTP, TCP, ANY), (8, 1, 2))[0]
+    port = rng.choices((HTTP, TCP, ANY, TLS), (8, 1, 2, 2))[0]
     if rng.random() < 0.2:
         to, source = Address(f"fd96::{number}", port), rng.choice(SOURCES_V6)
     else:
         to, source = Address(f"10.96.0.{number}", port), rng.choice(SOURCES)
-    return Client(rng.choice(CALLERS), source, to, rng.random() < 0.5)
+    sni = rng.choice(SERVER_NAMES) if port == TLS else ""
+    return Client(rng.choice(CALLERS), source, to, rng.random() < 0.5, sni)
 
 
 async def hear(open_line: Line, request: Spoken) -> int:
@@ -124,6 +132,17 @@ async def hear(open_line: Line, request: Spoken) -> int:
         return CLOSED
 
 
+async def hear_of_handshake(trial: Trial, client: Client) -> int:
+    """Whether somebody answers a ClientHello."""
+    stream = TcpStream(*await trial.open(client.who, client.source, client.to))
+    async with stream:
+        try:
+            await stream.write(opening(True, client.call(None)))
+            return 200 if await stream.read() else CLOSED
+        except (StreamClosedError, ConnectionError):
+            return CLOSED
+
+
 async def differences(
     trial: Trial, policies: Policies, rng: random.Random, seen: Counter[int]
 ) -> Iterator[str]:
@@ -131,6 +150,10 @@ async def differences(
     number = rng.randrange(1, SERVICES + 1)
     client = random_client(rng, number)
     guards = policies.guard(number, client.to.port)
+    if client.to.port == TLS:
+        heard, foreseen = await hear_of_handshake(trial, client), expected(client, guards, None)
+        seen[heard] += 1
+        return iter([] if heard == foreseen else [f"{client}: foreseen {foreseen}, heard {heard}"])
     raw = client.to.port == TCP
     requests = [random_request(rng, http2=client.http2) for _ in range(REQUESTS_PER_LINE)]
     found = []
