@@ -205,6 +205,7 @@ class Envoy:
                     await self._ask(TypeUrl.LISTENER, ["*"])
                     for type_url in (TypeUrl.EXTENSION, TypeUrl.ROUTE):
                         await self._ask(type_url, self._wanted[type_url])
+                if self._had_all():
                     # Silence is the best answer to what it holds: an answer to this ends it.
                     await self._ask(_FENCE, ["fence"])
                 while (data := await self._read()) is not grpc.aio.EOF:
@@ -212,6 +213,9 @@ class Envoy:
             finally:
                 with suppress(Exception):
                     self._call.cancel()
+
+    def _had_all(self) -> bool:
+        return bool(self._wanted.get(TypeUrl.LISTENER))
 
     async def _read(self) -> Any:
         await self.readable.wait()
@@ -295,6 +299,9 @@ class Follower(Envoy):
 
     def _consequences(self, type_url: str, pieces: list[Piece]) -> Iterator[tuple[str, list[str]]]:
         return iter(())
+
+    def _had_all(self) -> bool:
+        return bool(self.held[TypeUrl.CLUSTER])
 
     async def _go_on(self) -> None:
         self._note_configured()

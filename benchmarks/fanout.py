@@ -168,6 +168,24 @@ async def push(side: Side, load: LoadClient, streams: int, number: int) -> dict[
     }
 
 
+async def churn(streams: int = 100, times: int = 30) -> dict[str, float]:
+    """All streams end and come back, again and again: what of it stays in memory."""
+    sizes, third = [], times // 3
+    async with ours() as side, LoadClient(side.address, "clusters") as load:
+        await connect(side, load, streams)
+        for _ in range(times):
+            await load.do("drop")
+            await load.do("resume")
+            sizes.append(rss_mib())
+    before, after = statistics.mean(sizes[third:-third]), statistics.mean(sizes[-third:])
+    return {
+        "reconnects": times * streams,
+        "rss_of_the_second_third_mib": round(before, 1),
+        "rss_of_the_last_third_mib": round(after, 1),
+        "growth_percent": round(100 * (after - before) / before, 2),
+    }
+
+
 async def run(streams: int, rounds: int) -> dict[str, Any]:
     """Medians of both sides, and the ratios."""
     found: dict[str, dict[str, float]] = {}
@@ -205,6 +223,7 @@ def main() -> None:
     with collector.watching():
         collector.settle()
         figures = {str(n): asyncio.run(run(n, given.rounds)) for n in given.streams}
+        figures["churn"] = asyncio.run(churn())
     json.dump({"benchmark": "fanout", **figures}, sys.stdout, indent=2)
     print()
 
