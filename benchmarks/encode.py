@@ -86,8 +86,24 @@ from envoy_data_plane.envoy.service.discovery.v3 import Resource as DiscoveryRes
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from envoy_data_plane.google.protobuf import Any, Struct
 
-from translators.wire import Resource, TypeUrl, encode, finish, pack, unvalidated
+from translators.gateway_api.forwarding import DEFAULT_RETRY
+from translators.ir import Node
+from translators.ir.cluster import ServiceCluster, UpstreamProtocol
+from translators.ir.endpoint import Endpoint as EndpointNode
+from translators.ir.endpoint import EndpointSet
+from translators.ir.origin import Origin
+from translators.ir.route import (
+    Forward,
+    PathKind,
+    PathMatch,
+    RouteTable,
+    WeightedBackend,
+)
+from translators.ir.route import Route as RouteNode
+from translators.ir.route import RouteMatch as MatchNode
+from translators.wire import Resource, TypeUrl, encode, finish, pack, unvalidated, validated
 from translators.wire.discovery import delta_response
+from translators.xds import render, resource
 
 ROUNDS = 7
 SECONDS_PER_TURN = 0.1
@@ -260,6 +276,41 @@ def encoded_ours(build: Callable[[Pack], Message]) -> Operation:
     return operation
 
 
+def rendered(node: Node) -> "Case":
+    """A node of our model: rendered by templates, and as the library would."""
+
+    def stock() -> bytes:
+        with validated():
+            return bytes(render(node))
+
+    return Case(lambda: resource(node).body, stock)
+
+
+def nodes() -> dict[str, Node]:
+    """What a service adds to a waypoint, and a hundred endpoints."""
+    name, host = "inbound-vip|80|http|cart.shop.svc.cluster.local", "cart.shop.svc.cluster.local"
+    routes = tuple(
+        RouteNode(
+            f"shop.cart.{number}",
+            MatchNode(PathMatch(PathKind.PREFIX, f"/path-{number}")),
+            Forward((WeightedBackend(name),), retry=DEFAULT_RETRY),
+            origin=Origin("HTTPRoute", "shop", "cart", f"spec.rules[{number}]"),
+        )
+        for number in range(10)
+    )
+    account = "spiffe://cluster.local/ns/shop/sa/cart"
+    endpoints = tuple(
+        EndpointNode(f"10.0.0.{number}", 8080, tunnel=True, identity=account)
+        for number in range(100)
+    )
+    origins = (Origin("Service", "shop", "cart"),)
+    return {
+        "our_cluster": ServiceCluster(name, host, 80, UpstreamProtocol.HTTP1, origins=origins),
+        "our_route_table_10_routes": RouteTable(name, host, 80, routes, origins=origins),
+        "our_load_assignment_100_endpoints": EndpointSet(name, endpoints, origins),
+    }
+
+
 def encoded_stock(build: Callable[[Pack], Message]) -> Operation:
     """Build and encode as the library ships it."""
     return lambda: bytes(build(Any.pack))
@@ -289,7 +340,8 @@ def cases() -> dict[str, Case]:
         DeltaDiscoveryResponse.parse,  # the library orders fields by declaration, we by number
     )
     encoded = {name: Case(encoded_ours(each), encoded_stock(each)) for name, each in builds.items()}
-    return encoded | {"delta_response_100_cached_clusters": response}
+    ours = {name: rendered(node) for name, node in nodes().items()}
+    return encoded | ours | {"delta_response_100_cached_clusters": response}
 
 
 def turn(operation: Operation) -> float:
