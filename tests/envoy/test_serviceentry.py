@@ -179,6 +179,27 @@ async def test_a_range_of_addresses(mesh: Mesh) -> None:
         await mesh.tunnel(Address(other.ip, TCP))
 
 
+@pytest.mark.parametrize(
+    "addresses",
+    [["0.0.0.0/1"], ["127.0.0.0/8", "127.0.0.0/24"], ["127.0.0.1", "0.0.0.0"], ["127.0.0.0/30"]],
+)
+async def test_no_address_leads_into_the_proxy_itself(mesh: Mesh, addresses: list[str]) -> None:
+    """The admin interface of this very Envoy, which no entry may lead anybody to."""
+    _, admin = mesh.envoy.admin
+    entry = service_entry(
+        "inside",
+        DEMO,
+        "inside.example.com",
+        addresses=addresses,
+        resolution="NONE",
+        ports=[plain_http(admin)],
+    )
+    await mesh.put("inside", entry)
+    for host in ("127.0.0.1", "0.0.0.0"):
+        with pytest.raises(ConnectRefusedError, match="404"):
+            await mesh.tunnel(Address(host, admin))
+
+
 async def test_names_below_a_wildcard_are_resolved_on_demand(mesh: Mesh, names: NameServer) -> None:
     names.records["one.wild.example"] = [mesh.pods.v1.ip]
     names.records["two.wild.example"] = [mesh.pods.plain.ip]

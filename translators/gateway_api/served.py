@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from translators.gateway_api.allocation import allocated, allocates
-from translators.gateway_api.names import host_of, virtual_ips
+from translators.gateway_api.names import host_of, leads_inside, virtual_ips
 from translators.gateway_api.protocol import PortProtocol, protocol_of
 from translators.gateway_api.texts import is_server_name
 from translators.ir.origin import Origin
@@ -102,11 +102,16 @@ def origin_of(served: Served) -> Origin:
 
 
 def single_addresses(text: str) -> tuple[str, ...]:
-    """An address, or each one of a range of 128 at most; empty for larger ranges."""
+    """An address, or each one of a range of 128 at most; empty for larger ranges.
+
+    Addresses of the proxy itself are left out.
+    """
     if "/" not in text:
-        return (text,)
+        return () if leads_inside(text) else (text,)
     network = ip_network(text)
-    return tuple(map(str, network)) if network.num_addresses <= _MAX_SINGLE else ()
+    if network.num_addresses > _MAX_SINGLE:
+        return ()
+    return tuple(one for one in map(str, network) if not leads_inside(one))
 
 
 def is_servable_range(text: str) -> bool:

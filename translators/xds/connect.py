@@ -31,6 +31,9 @@ from translators.xds.tunnel import (
     tunnel_to,
 )
 
+# The admin interface listens there: no range, however large, leads anybody to it.
+_INSIDE = ["127.0.0.1:*", "0.0.0.0:*"]
+
 
 def connect_table(node: ConnectTable) -> RouteConfiguration:
     """A virtual host for each destination, found by a look-up of the CONNECT's authority.
@@ -121,6 +124,7 @@ def _ranges(found: list[tuple[ConnectHost, list[str]]]) -> Iterator[VirtualHost]
     pairs.sort(key=lambda pair: -ip_network(split_address(pair[0])[0]).prefixlen)
     if pairs:
         routes = [route for authority, host in pairs for route in _range_routes(host, authority)]
+        yield VirtualHost(name="inside", domains=_INSIDE)
         yield VirtualHost(name="ranges", domains=["*"], routes=routes)
 
 
