@@ -153,6 +153,9 @@ async def test_a_bad_table_among_the_first_of_a_new_envoy_takes_no_good_one_down
         async with envoy:
             name = WaypointName(HOME, WAYPOINT)
             await eventually(lambda: bool(plane.server._store.rejections(name)), "refused")
+            [rejection] = plane.server._store.rejections(name)
+            assert rejection.key == key
+            assert "value must be inside range [200, 600)" in rejection.message
             # One for all tables together, which then come by themselves, and one for the bad.
             assert plane.server._ads.counters.rejections[TypeUrl.ROUTE] == 2
             served = plane.served(name)

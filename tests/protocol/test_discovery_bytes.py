@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from tests.protocol.worlds import CLUSTER, resource
 from translators.wire.discovery import (
+    MAX_ERROR_CHARACTERS,
     MAX_NAME_BYTES,
     MAX_NAMES,
     DeltaRequest,
@@ -114,6 +115,20 @@ def outcome(request: bytes) -> DeltaRequest | None:
         return read_delta_request(request)
     except MalformedRequest:
         return None
+
+
+@given(st.integers(0, 3 * MAX_ERROR_CHARACTERS))
+def test_of_a_long_complaint_both_ends_are_kept(size: int) -> None:
+    words = f"first{'é' * size}last"
+    message = DeltaDiscoveryRequest(type_url=CLUSTER.value, error_detail=Status(message=words))
+    error = read_delta_request(bytes(message)).error
+    assert error is not None
+    if len(words) <= MAX_ERROR_CHARACTERS:
+        assert error.message == words
+    else:
+        assert len(error.message) == MAX_ERROR_CHARACTERS
+        assert error.message.startswith("first")
+        assert error.message.endswith("last")
 
 
 @given(st.binary(max_size=200))

@@ -28,7 +28,7 @@ MAX_NAME_BYTES = 1024
 """Bytes of one resource name."""
 
 MAX_ERROR_CHARACTERS = 4096
-"""An error message is cut there: a client must not fill logs and conditions."""
+"""Of a longer error message the middle is left out: a client must not fill logs and conditions."""
 
 __all__ = [
     "DeltaRequest",
@@ -36,6 +36,7 @@ __all__ = [
     "Node",
     "RequestError",
     "SotwRequest",
+    "abridged",
     "delta_response",
     "parse_node",
     "read_delta_request",
@@ -45,6 +46,7 @@ __all__ = [
 
 _TYPE_URL_FIELD, _NONCE_FIELD = tag(2, WireType.LENGTH)[0], tag(6, WireType.LENGTH)
 _TYPE_URLS = {type_url.encode(): type_url.value for type_url in TypeUrl}
+_CUT = " ... "
 _NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -179,8 +181,19 @@ def _error(fields: _Fields, number: int) -> RequestError | None:
             case 1, WireType.VARINT:
                 code = integer & 0xFFFF_FFFF
             case 2, WireType.LENGTH:
-                message = payload[: 4 * MAX_ERROR_CHARACTERS].decode(errors="replace")
-    return RequestError(code, message[:MAX_ERROR_CHARACTERS])
+                message = abridged(payload.decode(errors="replace"), MAX_ERROR_CHARACTERS)
+    return RequestError(code, message)
+
+
+def abridged(text: str, limit: int) -> str:
+    """The text without its middle if it is longer than ``limit`` characters.
+
+    Envoy writes out a resource that breaks a constraint, and only then says which.
+    """
+    if len(text) <= limit:
+        return text
+    tail = limit // 2
+    return f"{text[: limit - tail - len(_CUT)]}{_CUT}{text[-tail:]}"
 
 
 _VERSION, _RESOURCE, _REMOVED = (tag(number, WireType.LENGTH) for number in (1, 2, 6))

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeAlias
 import grpc
 import structlog
 
-from translators.wire.discovery import DeltaRequest, MalformedRequest
+from translators.wire.discovery import DeltaRequest, MalformedRequest, abridged
 from translators.wire.resource import ResourceKey, TypeUrl
 from translators.wire.snapshot import Snapshot
 from xds_server.ads.closing import Closing
@@ -245,4 +245,4 @@ def _ended(tasks: Iterable[asyncio.Task[None]]) -> Closing:
 
 def legible(text: str) -> str:
     """Text of a client, cut and escaped, so that it cannot forge or flood a log."""
-    return text[:_LOGGED_CHARACTERS].encode("unicode_escape").decode("ascii")
+    return abridged(text, _LOGGED_CHARACTERS).encode("unicode_escape").decode("ascii")
