@@ -40,6 +40,7 @@ from xds_server.trial import Trial
 SERVICES = 40
 REQUESTS_PER_LINE = 10
 LINES_AT_ONCE = 8
+ATTEMPTS = 3
 MESH = Mesh(TRUST_DOMAINS[0], TRUST_DOMAINS[1:])
 HTTP, TCP, ANY, TLS = 80, 90, 100, 110
 PORTS = {"http": HTTP, "tcp": TCP, "unnamed": ANY, "tls": TLS}
@@ -154,8 +155,21 @@ async def differences(
         heard, foreseen = await hear_of_handshake(trial, client), expected(client, guards, None)
         seen[heard] += 1
         return iter([] if heard == foreseen else [f"{client}: foreseen {foreseen}, heard {heard}"])
-    raw = client.to.port == TCP
     requests = [random_request(rng, http2=client.http2) for _ in range(REQUESTS_PER_LINE)]
+    found = await talk(trial, client, guards, requests, seen)
+    for _ in range(ATTEMPTS):
+        if not (client.to.port == ANY and found and found[0].endswith(f"heard {CLOSED}")):
+            break
+        # What a busy machine delivers too late to be told from bytes is decided as such.
+        found = await talk(trial, client, guards, requests, seen)
+    return iter(found)
+
+
+async def talk(
+    trial: Trial, client: Client, guards: Guard, requests: list[Spoken], seen: Counter[int]
+) -> list[str]:
+    """Make requests on one connection; every answer that was not foreseen."""
+    raw = client.to.port == TCP
     found = []
     async with line(
         trial, client.who, client.to, source=client.source, http2=client.http2
@@ -169,7 +183,7 @@ async def differences(
                 found.append(f"{client} {request}: foreseen {foreseen}, heard {heard}")
             if heard in (CLOSED, 400):
                 break
-    return iter(found)
+    return found
 
 
 async def agree(seed: int, decisions: int, folder: Path) -> Counter[int]:
