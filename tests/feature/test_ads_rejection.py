@@ -80,6 +80,26 @@ async def test_good_resources_get_through_beside_a_bad_one(variant: str) -> None
         assert [each.key.name for each in server.world.store.rejections(SHOP)] == ["bad"]
 
 
+async def test_what_one_envoy_refused_takes_nothing_down_at_the_next() -> None:
+    contents = [route("a", "good"), route("b", "good"), route("r", "bad")]
+    async with running(shop=contents) as server, server.delta() as old:
+        await old.subscribe(TypeUrl.ROUTE, "a", "b", "r")
+        together = await old.receive()
+        assert together.contents.keys() == {"a", "b", "r"}
+        await old.nack(together, "something is wrong")
+        for _ in range(3):
+            alone = await old.receive()
+            assert len(alone.contents) == 1
+            await (old.nack(alone, "no good") if "r" in alone.contents else old.ack(alone))
+        await eventually(lambda: bool(server.world.store.rejections(SHOP)))
+        async with server.delta(node_id="envoy-2") as new:
+            await new.subscribe(TypeUrl.ROUTE, "a", "b", "r")
+            first, second = await new.receive(), await new.receive()
+
+    assert first.contents.keys() == {"a", "b"}
+    assert second.contents.keys() == {"r"}
+
+
 async def test_a_bad_listener_after_a_restart_deletes_nothing() -> None:
     """A release whose bytes Envoy refuses must leave Envoys with what they hold."""
     async with running(shop=[listener("l", "old")]) as server, server.delta() as client:

@@ -174,6 +174,7 @@ class Stream(Generic[Request]):
         self._key = feed.key
         update = feed.take()
         if update is not None:
+            self._session.suspect(self._store.suspects(feed.key))
             self._session.update(update.snapshot, update.changed)
         if self._reported and feed.snapshot is not None:
             self._credit_reported(feed.snapshot)

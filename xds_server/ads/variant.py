@@ -1,6 +1,6 @@
 """The two variants of the protocol, which differ in how requests read and sessions think."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -34,6 +34,9 @@ class Session(Protocol[Request_contra]):
 
     def update(self, snapshot: Snapshot, changed: Collection[ResourceKey] | None) -> None:
         """Serve this snapshot from now on."""
+
+    def suspect(self, keys: Iterable[ResourceKey]) -> None:
+        """Take these for bad until they are accepted."""
 
     def may_respond(self) -> bool:
         """Whether it is worth asking for the next response."""

@@ -50,6 +50,11 @@ class Session(ABC):
             self._channels[key.type_url].touch(key.name)
             self._requirements.review(key)
 
+    def suspect(self, keys: Iterable[ResourceKey]) -> None:
+        """Send these by themselves, until a version of them is accepted: others refused them."""
+        for key in keys:
+            self._channels[key.type_url].alone.add(key.name)
+
     def may_respond(self) -> bool:
         """Whether there may be a next response. No is certain, yes is not."""
         if self._requirements.any_wait or any(n is not None for n in self._unknown_types.values()):

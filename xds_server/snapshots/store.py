@@ -165,6 +165,20 @@ class SnapshotStore:
                     found.add(rejection)
         return tuple(sorted(found, key=lambda rejection: (rejection.key, rejection.version)))
 
+    def suspects(self, key: ProxyKey) -> frozenset[ResourceKey]:
+        """What is served to ``key`` though an Envoy has refused it, for want of anything better."""
+        known, snapshot = self._waypoints.get(key.waypoint), self.served(key)
+        if known is None or snapshot is None:
+            return frozenset()
+        quarantine = known.quarantine
+        return frozenset(
+            slot.key
+            for slot in quarantine.refused()
+            if slot.bind in ("", key.bind)
+            and (resource := snapshot.get(slot.key)) is not None
+            and quarantine.rejection(slot, resource) is not None
+        )
+
     def attached(self) -> tuple[ProxyKey, ...]:
         """The keys that any stream follows."""
         return tuple(key for known in self._waypoints.values() for key in known.served)
