@@ -134,7 +134,7 @@ async def test_a_connection_goes_where_its_client_meant_it_to(mesh: Mesh) -> Non
         "legacy",
         DEMO,
         "legacy.example.com",
-        addresses=[mesh.pods.v1.ip, mesh.pods.plain.ip],
+        addresses=[mesh.pods.v1.ip, mesh.pods.plain.ip, "127.0.0.1"],
         resolution="NONE",
         ports=[plain_http(HTTP), {"number": TCP, "name": "raw", "protocol": "TCP"}],
     )
@@ -144,8 +144,9 @@ async def test_a_connection_goes_where_its_client_meant_it_to(mesh: Mesh) -> Non
         async with await mesh.tunnel(Address(one.ip, TCP)) as tunnel:
             await tunnel.write(b"ping")
             assert await tunnel.readexactly(4) == b"ping"
-    with pytest.raises(ConnectRefusedError):
-        await mesh.tunnel(Address(mesh.pods.v2.ip, HTTP))
+    for refused in (mesh.pods.v2.ip, "127.0.0.1"):
+        with pytest.raises(ConnectRefusedError):
+            await mesh.tunnel(Address(refused, HTTP))
 
 
 async def test_a_range_of_addresses(mesh: Mesh) -> None:
@@ -218,7 +219,10 @@ async def test_names_below_a_wildcard_are_resolved_on_demand(mesh: Mesh, names: 
     assert await asked(f"two.wild.example:{HTTP}") == (200, mesh.pods.plain.ip)
     for host in ("other.example", "wild.example", f"one.wild.example:{HTTP + 1}", mesh.pods.v2.ip):
         assert await asked(host) == (404, ""), host
-    assert (await asked("gone.wild.example"))[0] == 503
+    names.records["me.wild.example"] = ["127.0.0.1"]
+    names.records["link.wild.example"] = ["169.254.169.254"]
+    for host in ("gone", "me", "link"):
+        assert (await asked(f"{host}.wild.example"))[0] == 503
     assert "other.example" not in names.asked
 
     guard = policy("wild", DEMO, allows(operation={"paths": ["/open"]}))

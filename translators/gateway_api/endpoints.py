@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from translators.gateway_api.indexes import PODS_BY_LABEL, SLICES_BY_SERVICE
 from translators.gateway_api.labels import takes_tunnels
-from translators.gateway_api.names import canonical_ip
+from translators.gateway_api.names import canonical_ip, name_leads_inside
 from translators.gateway_api.nearness import is_node_only, locality_at, nearness_of
 from translators.gateway_api.requirement import is_withheld
 from translators.gateway_api.served import Served, find_port, find_served
@@ -91,7 +91,8 @@ def named_endpoints(
     pods = (_endpoint(mesh, each) for each in _from_pods(reader, entry, port))
     members = (member_endpoint(mesh, one, entry, port) for one in members_of(reader, entry))
     found = {replace(one, tunnel=False, identity="") for one in (*pods, *members) if one}
-    if entry.endpoints or entry.selector is not None or not is_host_name(host):
+    is_own = is_host_name(host) and not name_leads_inside(host)
+    if entry.endpoints or entry.selector is not None or not is_own:
         return tuple(sorted(found))
     number = port.target_port if isinstance(port.target_port, int) else 0
     return (Endpoint(host, number or port.port),)

@@ -9,7 +9,7 @@ from translators.gateway_api.allocation import (
     known_addresses,
 )
 from translators.gateway_api.endpoints import named_endpoints
-from translators.gateway_api.names import canonical_ip
+from translators.gateway_api.names import canonical_ip, leads_inside
 from translators.gateway_api.served import (
     Host,
     Served,
@@ -126,11 +126,14 @@ def _unallocated(entry: ServiceEntry) -> str:
 
 def _ranges(entry: ServiceEntry) -> Iterator[Condition]:
     for index, address in enumerate(entry.addresses):
-        if not single_addresses(address) and not is_servable_range(address):
-            at = origin_of(entry).at(f"spec.addresses[{index}]")
-            why = "a range of IPv6, or of all addresses, can't be served; name smaller ones"
-            message = f"{at.path}: {why}"
-            yield Condition(at, ADDRESS_SERVED, False, "UnsupportedRange", message, at.path)
+        if single_addresses(address) or is_servable_range(address):
+            continue
+        at = origin_of(entry).at(f"spec.addresses[{index}]")
+        if leads_inside(address.partition("/")[0]):
+            reason, why = "InvalidAddress", "it leads to the waypoint itself; it is left out"
+        else:
+            reason, why = "UnsupportedRange", "a range of IPv6 can't be served; name smaller ones"
+        yield Condition(at, ADDRESS_SERVED, False, reason, f"{at.path}: {why}", at.path)
 
 
 def _problems(reader: Reader, mesh: Mesh, entry: ServiceEntry) -> Iterator[tuple[str, str]]:
@@ -152,7 +155,7 @@ def _misplaced(entry: ServiceEntry, member: Member) -> Iterator[tuple[str, str]]
     """That the address of a workload can't be used; the workload is then left out."""
     address, given = address_of(member.workload), member.workload.address
     if address is None:
-        why = f"{given!r} is neither an IP address nor a host name; it is left out"
+        why = f"{given!r} is no IP address or host name, or one of the waypoint; it is left out"
         yield "InvalidAddress", f"{member.place}: {why}"
     elif entry.resolution == "STATIC" and canonical_ip(address) is None:
         why = f"{given!r} is no IP address and left out; only the resolution DNS looks it up"

@@ -68,6 +68,11 @@ def leads_inside(address: str) -> bool:
     return str(mapped or found) in _INSIDE
 
 
+def name_leads_inside(name: str) -> bool:
+    """Whether a host name is that of whoever looks it up (RFC 6761)."""
+    return name == "localhost" or name.endswith(".localhost")
+
+
 def canonical_ip(text: str) -> str | None:
     """An IP address as proxies write it, or None if the text is none."""
     if _IPV4.fullmatch(text):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from translators.gateway_api.indexes import WORKLOADS_BY_LABEL
 from translators.gateway_api.labels import takes_tunnels, workload_labels
-from translators.gateway_api.names import canonical_ip, leads_inside
+from translators.gateway_api.names import canonical_ip, leads_inside, name_leads_inside
 from translators.gateway_api.served import Served
 from translators.gateway_api.texts import is_host_name
 from translators.ir.endpoint import Endpoint, Locality
@@ -83,12 +83,13 @@ def member_endpoint(
 def address_of(workload: Workload) -> str | None:
     """The IP address in canonical form or the host name; None if it is neither.
 
-    Addresses of the proxy itself count as none.
+    Addresses and names of the proxy itself count as none.
     """
     address = canonical_ip(workload.address)
     if address is not None:
         return None if leads_inside(address) else address
-    return workload.address if is_host_name(workload.address) else None
+    is_name = is_host_name(workload.address) and not name_leads_inside(workload.address)
+    return workload.address if is_name else None
 
 
 def locality_of(text: str) -> Locality:

@@ -11,12 +11,17 @@ from envoy_data_plane.envoy.extensions.clusters.dynamic_forward_proxy.v3 import 
 from envoy_data_plane.envoy.extensions.common.dynamic_forward_proxy.v3 import DnsCacheConfig
 from envoy_data_plane.envoy.extensions.filters.http.dynamic_forward_proxy.v3 import FilterConfig
 from envoy_data_plane.envoy.extensions.network.dns_resolver.cares.v3 import CaresDnsResolverConfig
+from envoy_data_plane.envoy.type.matcher.v3 import AddressMatcher
 
 from translators.ir.cluster import NameCache
 from translators.wire import pack
-from translators.xds.address import socket_address, split_address
+from translators.xds.address import cidr, socket_address, split_address
 
 _REFRESH = timedelta(seconds=60)
+_FORBIDDEN = (
+    *("0.0.0.0/32", "127.0.0.1/32", "169.254.0.0/16"),
+    *("::/127", "fe80::/10", "::ffff:0:0/96"),
+)
 _UNUSED = timedelta(minutes=5)
 
 
@@ -62,4 +67,7 @@ def _cache(name: str, servers: tuple[str, ...]) -> DnsCacheConfig:
         dns_refresh_rate=_REFRESH,
         host_ttl=_UNUSED,
         typed_dns_resolver_config=resolver(servers),
+        # Whoever owns a name says where it leads: never to the proxy itself, nor to its link, where
+        # clouds tell secrets.
+        resolved_address_filter=AddressMatcher(ranges=[cidr(each) for each in _FORBIDDEN]),
     )
