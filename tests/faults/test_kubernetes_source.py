@@ -5,14 +5,14 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.support.following import Following, following, httproute, port_of, service
+from tests.support.following import following, httproute, port_of, service
+from tests.support.history import SERVICES, History, repeated, told, world
 from tests.support.kubeapi import (
     Answer,
     CutMidLine,
@@ -30,7 +30,6 @@ from xds_server.sources.kubernetes import Patience, backoff
 from xds_server.sources.kubernetes.reflector import Health
 
 CRDS = ("gateway-api-standard", "istio")
-SERVICES = ("", "services")  # as the store of the API server files them
 SEEDS = range(6)
 both_ways = pytest.mark.parametrize("watch_list", [True, False], ids=["streamed", "paged"])
 
@@ -44,7 +43,7 @@ async def test_all_that_changes_in_an_outage_is_told_and_nothing_else() -> None:
         for name in "abcd":
             api.put(service(name))
         async with following(api, "services") as follow:
-            told = len(follow.changes)
+            before = len(follow.changes)
             await api.stop()
             await follow.until_problem("can't be followed")
             assert follow.names("Service") == ["a", "b", "c", "d"]
@@ -54,7 +53,7 @@ async def test_all_that_changes_in_an_outage_is_told_and_nothing_else() -> None:
             await api.start()
             await follow.until_named("Service", "a", "b", "d", "e")
             await follow.until(lambda: follow.problems() == [])
-            assert sorted(change.key.name for change in follow.changes[told:]) == ["b", "c", "e"]
+            assert sorted(change.key.name for change in follow.changes[before:]) == ["b", "c", "e"]
             assert follow.times_synced == 1
 
 
@@ -67,14 +66,14 @@ async def test_an_outage_that_outlives_the_log_costs_one_list_and_no_false_chang
             api.put(service(f"s{index}"))
         async with following(api, "services") as follow:
             lists = api.count("list", "services")
-            told = len(follow.changes)
+            before = len(follow.changes)
             await api.stop()
             api.put(service("s7", port=81))
             api.remove(service("s8"))
             api.store.compact()
             await api.start()
-            await follow.until(lambda: len(follow.changes) == told + 2)
-            changed = {change.key.name: change.value for change in follow.changes[told:]}
+            await follow.until(lambda: len(follow.changes) == before + 2)
+            changed = {change.key.name: change.value for change in follow.changes[before:]}
             assert changed["s8"] is None
             assert changed["s7"] is not None
             assert api.count("list", "services") - lists == (0 if watch_list else 2)
@@ -179,7 +178,7 @@ async def test_a_list_that_always_expires_between_pages_is_read_at_once() -> Non
             assert api.count("list") == 5
 
 
-async def test_a_half_open_connection_is_noticed_and_what_it_hid_is_told() -> None:
+async def test_a_half_open_connection_is_noticed_and_what_it_hid_istold() -> None:
     async with KubeApi(bookmarks_s=0.2) as api:
         api.put(service("a"))
         async with following(api, "services") as follow:
@@ -396,7 +395,7 @@ async def test_through_any_series_of_faults_the_world_becomes_that_of_the_server
     chance = random.Random(seed)
     patience = Patience(answer=0.3, listing=1.0, silence=0.3, alive=0.2)
     async with KubeApi(log_size=40, bookmarks_s=0.05, watch_list=bool(seed % 2), seed=seed) as api:
-        history = _History(api)
+        history = History(api)
         history.write(chance)
         async with following(api, "services", patience=patience) as follow:
             for _ in range(25):
@@ -406,9 +405,9 @@ async def test_through_any_series_of_faults_the_world_becomes_that_of_the_server
                 await asyncio.sleep(chance.random() * 0.1)
             api.faults.clear()
             api.reset_connections()
-            await follow.until(lambda: _world(follow) == history.now())
-            assert _told(follow) <= history.ever
-            assert not any(same for same in _repeated(follow))
+            await follow.until(lambda: world(follow) == history.now())
+            assert told(follow) <= history.ever
+            assert not any(same for same in repeated(follow))
 
 
 def _hurt(api: KubeApi, chance: random.Random) -> None:
@@ -430,44 +429,3 @@ def _hurt(api: KubeApi, chance: random.Random) -> None:
         case 1:
             api.store.compact()
     api.faults.add(Fault(chance.choice(faults), times=chance.randrange(1, 3)))
-
-
-class _History:
-    """Writes at random, and notes every state that any object ever had."""
-
-    def __init__(self, api: KubeApi) -> None:
-        self._api = api
-        self.ever: set[tuple[str, str, object]] = set()
-
-    def write(self, chance: random.Random) -> None:
-        name = chance.choice("abcdefgh")
-        exists = self._api.store.get(SERVICES, ("default", name)) is not None
-        if exists and chance.random() < 0.3:
-            self._api.remove(service(name))
-        else:
-            self._api.put(service(name, port=chance.randrange(1, 65536)))
-        self.ever |= self.now()
-
-    def now(self) -> set[tuple[str, str, object]]:
-        return {
-            (one["metadata"]["name"], one["metadata"]["uid"], one["spec"]["ports"][0]["port"])
-            for one in self._api.store.all(SERVICES)
-        }
-
-
-def _told(follow: Following) -> set[tuple[str, str, object]]:
-    values = [change.value for change in follow.changes if change.value is not None]
-    return {(value.meta.name, value.meta.uid, port_of(value)) for value in values}
-
-
-def _world(follow: Following) -> set[tuple[str, str, object]]:
-    values = follow.objects.values()
-    return {(value.meta.name, value.meta.uid, port_of(value)) for value in values}
-
-
-def _repeated(follow: Following) -> list[bool]:
-    """For each change, whether it says the same as the one before of that object."""
-    by_key: dict[ObjectKey, list[object]] = {}
-    for change in follow.changes:
-        by_key.setdefault(change.key, []).append(change.value)
-    return [first == second for told in by_key.values() for first, second in pairwise(told)]

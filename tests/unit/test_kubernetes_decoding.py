@@ -144,3 +144,10 @@ def test_watches_ask_for_bookmarks_and_an_end() -> None:
 def test_pods_that_have_ended_are_not_asked_for() -> None:
     selected = query_of(PODS, PagedList("v1"), 0)["fieldSelector"]
     assert selected == "status.phase!=Failed,status.phase!=Succeeded"
+
+
+def test_moments_that_were_taken_for_a_server_that_is_back_are_free_again() -> None:
+    pace = Pace(0.5)
+    assert [pace.reserve(10.0) for _ in range(3)] == [0.0, 0.5, 1.0]
+    pace.clear()
+    assert pace.reserve(10.0) == 0.0

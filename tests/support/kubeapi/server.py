@@ -87,7 +87,8 @@ class KubeApi:
     async def start(self) -> None:
         """Listen: on a free port at first, and on that again after ``stop``."""
         server = web.Server(self._handle, handler_cancellation=True, access_log=None)
-        self._runner = web.ServerRunner(server, shutdown_timeout=0.0)
+        # Not 0, which means to wait for every watch that began a moment ago.
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.01)
         await self._runner.setup()
         site = web.TCPSite(self._runner, _HOST, self._port, reuse_address=True)
         await site.start()

@@ -104,7 +104,8 @@ async def _follow(store: Store, watch: Watch, version: int, line: "_Line") -> No
             version = event.version
             await _send_change(watch, event, line)
         if watch.bookmarks_s and now >= next_bookmark:
-            await line.send("BOOKMARK", _bookmark(watch, version))
+            if version <= store.version:  # a watch from the future hears nothing until then
+                await line.send("BOOKMARK", _bookmark(watch, version))
             next_bookmark = now + watch.bookmarks_s
         await line.fail_if_due()
         wake = min(end, next_bookmark) if watch.bookmarks_s else end

@@ -164,10 +164,17 @@ class Follower:
             await self._transport.log_out(self._session)
         if step.state.health is not Health.FAILING or not step.wait:
             await asyncio.sleep(step.wait)
-        elif not await self._transport.recovery(step.wait) and (
-            self._transport.is_down or step.state.failures > 1
-        ):
-            await self._transport.recovery(self._pace.reserve(time.monotonic()))
+        elif await self._recovery(step.wait):
+            return
+        elif self._transport.is_down or step.state.failures > 1:
+            await self._recovery(self._pace.reserve(time.monotonic()))
+
+    async def _recovery(self, seconds: float) -> bool:
+        """Wait until the server answers again, but not for longer; whether it did."""
+        is_back = await self._transport.recovery(seconds)
+        if is_back:
+            self._pace.clear()
+        return is_back
 
     async def _ask(self, request: Request) -> Outcome:
         self._session = self._transport.session
