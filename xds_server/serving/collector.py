@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-# A pause is as long as what is new is many: 25,000 objects at most in the middle generation. The
+# A pause is as long as what is new is many: 10,000 objects at most in the middle generation. The
 # oldest one, which holds all that is not spared, is looked at every 100 million objects.
-THRESHOLDS = (5_000, 4, 5_000)
+THRESHOLDS = (2_000, 4, 12_500)
 
 
 @dataclass(slots=True)
