@@ -1,5 +1,6 @@
 """The ExternalAuth filter of HTTPRoutes, named after its conformance tests."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from tests.support.consent import (
 from tests.support.loopback import LoopbackNet
 from tests.support.manifests import Manifest, backend, path, route, rule
 from tests.support.mesh import Mesh, Offer
+from tests.support.stream import StreamClosedError
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -163,3 +165,28 @@ async def test_who_can_not_be_asked_does_not_consent(
     web = await offer(mesh, f"auth-{case}", filter_)
     assert (await mesh.get(web.http, "/asked")).status in statuses
     assert (await mesh.get(web.http, "/free")).status == 200
+
+
+async def dribbled(mesh: Mesh, web: Offer, target: str) -> bytes:
+    """The answer to a request that comes so slowly that nobody takes it for HTTP in time."""
+    async with await mesh.tunnel(web.undeclared) as tunnel:
+        try:
+            await tunnel.write(f"GET {target[:3]}".encode())
+            await asyncio.sleep(0.6)
+            rest = f"{target[3:]} HTTP/1.1\r\nhost: x\r\n\r\n"
+            await tunnel.write(rest.encode())
+            return await tunnel.readuntil(b"\r\n")
+        except (StreamClosedError, ConnectionError):
+            return b""
+
+
+async def test_nobody_gets_around_consent_by_being_slow(mesh: Mesh, providers: Providers) -> None:
+    plain = mesh.offer("auth-none")
+    await mesh.put("auth-none", plain.manifest)
+    assert b"200" in await dribbled(mesh, plain, "/asked")
+    web = await offer(mesh, "auth-slow", asks("GRPC", GRPC_PORT))
+    asked = len(providers.grpc.questions)
+    assert await dribbled(mesh, web, "/asked") == b""
+    assert (await mesh.get(web.undeclared, "/asked", refusing("grpc"))).status == 402
+    assert (await mesh.get(web.undeclared, "/asked")).status == 200
+    assert len(providers.grpc.questions) == asked + 2

@@ -154,12 +154,15 @@ async def test_where_tokens_are_looked_for_and_what_is_handed_on(
         answer = await mesh.get(web.http, path, [*headers, ("x-user", "forged")])
         assert (answer.status, answer.received("x-user")) == (200, ["bob"])
         assert len(answer.received("x-payload")) == 1
-    without = await mesh.get(web.http, "/", [("x-user", "forged"), ("x-payload", "forged")])
-    assert (without.status, without.received("x-user"), without.received("x-payload")) == (
-        200,
-        [],
-        [],
-    )
+    forged = [("x-user", "forged"), ("x-payload", "forged")]
+    preflight = [("origin", "https://a.example"), ("access-control-request-method", "GET")]
+    for method, headers in (("GET", forged), ("OPTIONS", [*forged, *preflight])):
+        without = await mesh.get(web.http, "/", headers, method=method)
+        assert (without.status, without.received("x-user"), without.received("x-payload")) == (
+            200,
+            [],
+            [],
+        )
 
 
 async def test_a_token_is_not_handed_on_unless_that_is_asked(mesh: Mesh, issuers: Issuers) -> None:

@@ -64,6 +64,21 @@ def test_translate_as_json_is_the_same():
     assert json.loads(run("translate", "-f", BOOKINFO, "-o", "json")[1]) == [from_yaml]
 
 
+def test_translate_shows_the_effective_retry_and_timeout_of_every_route():
+    (document,) = yaml.safe_load_all(run("translate", "-f", BOOKINFO)[1])
+    actions = [
+        (table["name"], route["name"], route["route"])
+        for table in document["routes"]
+        for host in table["virtual_hosts"]
+        for route in host["routes"]
+        if "route" in route and table["name"] != "connect"
+    ]
+    assert actions
+    for table, name, action in actions:
+        assert "timeout" in action, (table, name)
+        assert {"retry_on", "num_retries"} <= action["retry_policy"].keys(), (table, name)
+
+
 def test_translate_reads_standard_input():
     text = Path("tests/golden/service/http-port/input.yaml").read_text()
     code, out, _ = run("translate", "-f", "-", "--waypoint", "shop/waypoint", stdin=text)

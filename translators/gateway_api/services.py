@@ -14,6 +14,7 @@ from translators.gateway_api.endpoints import Destination
 from translators.gateway_api.indexes import GRPC_ROUTES, HTTP_ROUTES
 from translators.gateway_api.lookup import owner_of, owns
 from translators.gateway_api.names import authority, http_name, tcp_name
+from translators.gateway_api.opaque import opaque_authorization
 from translators.gateway_api.ports import GuardOf, Port, unguarded
 from translators.gateway_api.protocol import PortProtocol, http_upstream
 from translators.gateway_api.request_routes import (
@@ -26,7 +27,7 @@ from translators.gateway_api.request_routes import (
 from translators.gateway_api.scope import Scope
 from translators.gateway_api.served import Host, Served, hosts_of, origin_of, protocol_at
 from translators.gateway_api.upstreams import Upstream, upstream
-from translators.ir.authorization import OPEN, Authorization, closed
+from translators.ir.authorization import OPEN, Authorization
 from translators.ir.cluster import ExternalCluster, NameCache, ServiceCluster, UpstreamProtocol
 from translators.ir.condition import Condition
 from translators.ir.listener import (
@@ -193,9 +194,15 @@ def _connect_host(port: Port) -> ConnectHost:
         cluster=MAIN_INTERNAL_TLS if by_name else _listener(port.protocol),
         authorization=_connect_authorization(port),
         layered=port.guard.layered,
-        opaque=closed(port.guard.tcp) if port.protocol is PortProtocol.AUTO else OPEN,
+        opaque=_opaque_authorization(port),
         rules=rules,
     )
+
+
+def _opaque_authorization(port: Port) -> Authorization:
+    if port.protocol is not PortProtocol.AUTO:
+        return OPEN
+    return opaque_authorization(port.guard, port.requests.routes, port.origin)
 
 
 def _listener(protocol: PortProtocol) -> str:

@@ -1,10 +1,11 @@
 """The bootstrap of an Envoy that is a waypoint, its callers and its pods all at once.
 
-What the translators made of a waypoint stands in it unchanged, but for three things: the HBONE
+What the translators made of a waypoint stands in it unchanged, but for four things: the HBONE
 listener takes the client's address from a PROXY header, so that a caller may come from any
 address; the claims of a request are those in its header ``x-waypost-claims``, as if a token had
-been verified; and every cluster of a service leads to a listener that answers 200. A caller is a
-listener that carries bytes to the waypoint by HBONE under its own identity: to the address and
+been verified; protocols are sniffed with more patience, so that no request passes for bytes because
+the machine is busy; and every cluster of a service leads to a listener that answers 200. A caller
+is a listener that carries bytes to the waypoint by HBONE under its own identity: to the address and
 port, and from the address, that a PROXY header in front of the bytes names.
 """
 
@@ -21,7 +22,7 @@ from translators.ir.listener import ConnectTerminate
 from translators.ir.secret import Certificate, TrustBundle
 from translators.wire import Resource
 from translators.xds import key_of, render
-from translators.xds.names import CONNECT_TERMINATE, ROOTS, SVID
+from translators.xds.names import CONNECT_TERMINATE, MAIN_INTERNAL_SNIFF, ROOTS, SVID
 from xds_server.demo.ztunnel import Address
 from xds_server.identity.svid import Svid
 from xds_server.trial.static import Json, static_bootstrap
@@ -67,6 +68,8 @@ def trial_bootstrap(
     for listener in static["listeners"]:
         if listener["name"] == CONNECT_TERMINATE:
             listener["listenerFilters"] = [_proxy_protocol()]
+        if listener["name"] == MAIN_INTERNAL_SNIFF:
+            listener["listenerFiltersTimeout"] = "10s"
         if listener["name"].startswith("main_"):
             _believe_claims(listener)
     static["clusters"] = [_answered(cluster, answers) for cluster in static["clusters"]]
