@@ -87,7 +87,9 @@ def test_changes_neither_of_the_two():
     [
         ("deployment", "spec: [", "no YAML"),
         ("deployment", "- a", "no object"),
-        ("deployment", "1: a", "whose fields have names"),
+        ("deployment", "1: a", "no object of JSON"),
+        ("deployment", 'spec: {a: "\\ud800"}', "no object of JSON"),
+        ("deployment", '"\\udfff": a', "no object of JSON"),
         ("deployment", "a: &x {}\nb: *x", "aliases"),
         ("deployment", "[" * 5000, "no YAML"),
         ("deployments", "{}", "none of deployment"),
@@ -120,10 +122,13 @@ def test_refuses_what_would_do_something_else(key: str, text: str, reason: str):
 _NAMES = st.sampled_from(
     [
         *("metadata", "spec", "labels", "annotations", "template", "containers", "ports", "env"),
+        *("port", "protocol", "containerPort"),
         *("name", "selector", "matchLabels", "$patch", "ownerReferences", "uid", "volumes", "x"),
     ]
 )
-_SCALARS = st.none() | st.booleans() | st.integers() | st.sampled_from(["", "delete", "replace"])
+_SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "delete", "replace", "\ud800"])
+)
 _PATCHES = st.dictionaries(
     _NAMES,
     st.recursive(
@@ -140,6 +145,14 @@ def test_whatever_is_asked_for_is_merged_or_refused(key: str, patch: dict[str, A
             again = stamped(each)
             assert says(again, again)
             assert obstacle(again, again) == ""
+
+
+@pytest.mark.parametrize("protocol", ["{a: b}", "[1]", "null", "5"])
+def test_ports_of_an_odd_protocol_are_merged(protocol: str):
+    """It is for the API server to refuse them; no other waypoint may suffer from it."""
+    found = made(service=f"spec: {{ports: [{{port: 80, protocol: {protocol}}}]}}")
+    for each in found.values():
+        assert says(stamped(each), stamped(each))
 
 
 def test_a_type_of_services_that_does_not_exist_is_refused():

@@ -87,6 +87,6 @@ def entry_key(name: str, entry: object) -> object:
     for key in _KEYS.get(name, ()):
         value = entry.get(key) if isinstance(entry, dict) else None
         if isinstance(entry, dict) and isinstance(value, str | int):
-            # Ports of one number may differ in their protocol.
-            return value, entry.get("protocol", "TCP") if name == "ports" else None
+            # Ports of one number may differ in their protocol. What is none is for the API server.
+            return value, str(entry.get("protocol", "TCP")) if name == "ports" else None
     return None

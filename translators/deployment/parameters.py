@@ -1,5 +1,6 @@
 """What users want to have otherwise: patches in ConfigMaps, for a class or for one Gateway."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import yaml
 
 _MAX_OVERLAY = 256 * 1024  # characters
+_SURROGATES = re.compile("[\ud800-\udfff]")
 KEYS = frozenset(
     {
         "deployment",
@@ -64,19 +66,25 @@ def _read(what: str, text: str) -> dict[str, Any]:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InvalidParameters(f"{what} is no YAML: {' '.join(str(error).split())}") from None
     if not isinstance(patch, dict) or not _is_json(patch):
-        raise InvalidParameters(f"{what} is no object whose fields have names")
+        raise InvalidParameters(f"{what} is no object of JSON")
     return patch
 
 
 def _is_json(value: object) -> bool:
-    """Whether all keys in a value are texts."""
+    """Whether all keys in a value are texts, and all texts such that can be sent."""
     match value:
         case dict():
-            return all(isinstance(key, str) and _is_json(each) for key, each in value.items())
+            return all(_is_text(key) and _is_json(each) for key, each in value.items())
         case list():
             return all(map(_is_json, value))
+        case str():
+            return _is_text(value)
         case _:
-            return isinstance(value, str | int | float | bool | None)
+            return isinstance(value, int | float | bool | None)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and not _SURROGATES.search(value)
 
 
 class _Loader(yaml.SafeLoader):
