@@ -1,5 +1,7 @@
 """Which waypoint serves a service."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support.objects import (
@@ -21,7 +23,9 @@ from translators.gateway_api import (
     waypoint_of,
     waypoints,
 )
+from translators.gateway_api.binding import canary_of
 from translators.ir import Mesh, WaypointName
+from translators.resources.core import Service
 from translators.resources.gateway import Gateway, GatewayClass, LabelSelector, SelectorTerm
 from translators.world import Change, Reader
 
@@ -191,3 +195,22 @@ def test_whatever_changes_the_bound_services_was_looked_up(change):
     touched = world.apply([Change(change.key, change)])
     assert bound_services(Reader(world), HERE) != before
     assert touched & reader.questions
+
+
+@pytest.mark.parametrize(
+    ("weight", "is_one"), [("0", True), ("100", True), ("101", False), ("x", False), ("", False)]
+)
+def test_weights_of_canaries(weight: str, is_one: bool):
+    assert isinstance(canary_of(*with_canary(weight)), Bound) is is_one
+
+
+def test_a_weight_of_any_length_is_read():
+    """Python by itself refuses to read thousands of digits, and an annotation may have them."""
+    assert reason(canary_of(*with_canary("9" * 5000))) == "CanaryInvalidWeight"
+
+
+def with_canary(weight: str) -> tuple[Reader, Service]:
+    labels = {USE: "waypoint", f"{USE}-canary": "other"}
+    annotated = meta("a", "default", labels=labels, annotations={f"{USE}-canary-weight": weight})
+    subject = replace(service(), meta=annotated)
+    return reader_of(gateway(), gateway("other"), subject), subject

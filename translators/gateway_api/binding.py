@@ -1,5 +1,6 @@
 """Which waypoint serves a Service or ServiceEntry (Istio's binding algorithm)."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -39,6 +40,7 @@ HBONE_PORT = 15008
 HBONE = "HBONE"
 
 _ALL = 100  # per cent
+_WEIGHT = re.compile("[0-9]{1,9}")  # Python reads no number of thousands of digits
 
 UNSUPPORTED_TRAFFIC = "UnsupportedTrafficType"
 
@@ -116,7 +118,7 @@ def canary_of(reader: Reader, service: Served) -> Bound | NotBound | None:
         message = f'canary waypoint "{wanted}" is the primary waypoint'
         return NotBound(wanted, "CanarySameAsPrimary", message)
     weight = owner.annotations.get(CANARY_WEIGHT, "0")
-    if not (weight.isascii() and weight.isdigit() and int(weight) <= _ALL):
+    if not (_WEIGHT.fullmatch(weight) and int(weight) <= _ALL):
         message = f"{CANARY_WEIGHT}: {weight[:64]!r} is no whole number from 0 to {_ALL}"
         return NotBound(wanted, "CanaryInvalidWeight", message)
     return attach(reader, wanted, service.meta.namespace, TrafficType.SERVICE)
