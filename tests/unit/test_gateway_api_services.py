@@ -1,6 +1,19 @@
 """A service and what it adds to its waypoint."""
 
-from tests.support.objects import backend, gateway, pod, reader_of, route, rule, service
+from dataclasses import replace
+
+from tests.support.objects import (
+    USE,
+    USE_NAMESPACE,
+    backend,
+    gateway,
+    meta,
+    pod,
+    reader_of,
+    route,
+    rule,
+    service,
+)
 from translators.gateway_api import Destination, assemble, endpoint_set, translate_service
 from translators.gateway_api.ports import Unguarded
 from translators.ir import Mesh, WaypointName
@@ -24,6 +37,7 @@ from translators.ir.listener import (
 from translators.ir.route import Forward, RouteTable
 from translators.resources.core import ServicePort
 from translators.resources.metadata import KubernetesObject
+from translators.resources.serviceentry import ServiceEntry
 
 MESH = Mesh()
 WAYPOINT = WaypointName("default", "waypoint")
@@ -170,6 +184,22 @@ def test_an_address_belongs_to_one_service_and_the_other_is_told():
     authorities = [name for host in connect.hosts for name in host.authorities]
     assert authorities == ["10.96.0.1:80", "10.96.0.1:81"]
     assert [(c.reason, c.origin.name) for c in assembly.conditions] == [("AddressConflict", "b")]
+
+
+def test_no_service_entry_takes_the_address_of_a_service_however_old_it_is():
+    ports = (ServicePort(80, "http", app_protocol="http"),)
+    old = meta("e", "other", created="2020", labels={USE: "waypoint", USE_NAMESPACE: "default"})
+    entry = ServiceEntry(old, ("e.example",), ("10.96.0.1",), ports=ports, resolution="STATIC")
+    young = replace(service("a", "default", *ports), meta=meta("a", created="2025"))
+    open_gateway = gateway(allowed_from="All")
+    configs = [
+        translate_service(reader_of(open_gateway, entry, young), MESH, WAYPOINT, one)
+        for one in (entry, young)
+    ]
+    assembly = assemble(MESH, configs)
+    (connect,) = [node for node in assembly.nodes if isinstance(node, ConnectTable)]
+    assert [host.name for host in connect.hosts] == ["a.default.svc.cluster.local:80"]
+    assert [(c.reason, c.origin.name) for c in assembly.conditions] == [("AddressConflict", "e")]
 
 
 def test_endpoints_of_a_destination():

@@ -245,3 +245,19 @@ def test_whatever_changes_in_whatever_order_the_bytes_are_the_same(
     whole.apply(map(put, state.values()))
     assert dict(incremental.resources(home)) == dict(whole.resources(home))
     assert incremental.conditions() == whole.conditions()
+
+
+def test_no_workload_entry_takes_the_address_of_a_pod():
+    """Whatever it names: its owner decides neither who answers there nor how it is spoken to."""
+    target = replace(pod(), meta=Metadata("p", "shop", annotations=ANNOTATED, created="2024"))
+    claim = Metadata("e", "shop", {"istio.io/use-waypoint": "homes"}, created="2025")
+    entry = WorkloadEntry(claim, Workload(address=target.ips[0], service_account="other"))
+    compiler = compiled(SHOP, HOMES, target, entry)
+    (table,) = (
+        made
+        for key, made in compiler.resources(WaypointName("shop", "homes")).items()
+        if key.name == "connect"
+    )
+    assert b"direct|spiffe://cluster.local/ns/shop/sa/web" in table.body
+    assert table.body.count(b"10.244.0.1:*") == 1
+    assert b"direct|passthrough" not in table.body

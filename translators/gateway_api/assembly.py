@@ -62,10 +62,11 @@ class Assembly:
 def assemble(mesh: Mesh, configs: Iterable[ServiceConfig]) -> Assembly:
     """Put a waypoint together. The result does not depend on the order of the configs.
 
-    Where two services have the same address and port, the older one keeps it, on equal age the
-    one whose namespace and name come first.
+    Where two have the same address and port, a Service keeps it before a ServiceEntry, whose
+    addresses nobody has given out; of one kind the older one, on equal age the one whose namespace
+    and name come first.
     """
-    given = sorted(configs, key=lambda config: (config.created, config.service))
+    given = sorted(configs, key=_seniority)
     owners = _owners(given)
     kept = [_without_lost(config, owners) for config in given]
     clusters = {cluster.name: cluster for config in kept for cluster in config.clusters}
@@ -91,8 +92,12 @@ def assemble(mesh: Mesh, configs: Iterable[ServiceConfig]) -> Assembly:
 
 def shared_conditions(configs: Iterable[ServiceConfig]) -> tuple[Condition, ...]:
     """The conditions of the assembly of these configs, without the rest of it."""
-    given = sorted(configs, key=lambda config: (config.created, config.service))
+    given = sorted(configs, key=_seniority)
     return _conditions(given, _owners(given))
+
+
+def _seniority(config: ServiceConfig) -> tuple[bool, str, ObjectKey]:
+    return config.service.kind == ServiceEntry.kind, config.created, config.service
 
 
 def fits_in_place(assembly: Assembly, before: ServiceConfig, after: ServiceConfig) -> bool:

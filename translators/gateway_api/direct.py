@@ -107,13 +107,14 @@ def account_waypoint(reader: Reader, workload: Addressee) -> WaypointName | None
 def bound_workloads(reader: Reader, waypoint: WaypointName) -> list[Addressee]:
     """All workloads that a waypoint serves by their own addresses; the youngest come first.
 
-    Where an address has been given to another pod already, that one has it.
+    Where an address has been given to another pod already, that one has it. Pods come before
+    WorkloadEntries, which may name any address.
     """
     found = {one.key: one for one in _candidates(reader, waypoint)}
     is_bound = _decider(reader, waypoint)
     bound = (one for one in found.values() if is_bound(one))
     by_name = sorted(bound, key=lambda one: one.key)
-    return sorted(by_name, key=lambda one: one.meta.created, reverse=True)
+    return sorted(by_name, key=lambda one: (isinstance(one, Pod), one.meta.created), reverse=True)
 
 
 def workload_conditions(reader: Reader, entry: WorkloadEntry) -> tuple[Condition, ...]:
