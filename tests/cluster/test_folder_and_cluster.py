@@ -46,6 +46,7 @@ class Put:
     def __init__(self, api: KubeApi, manifests: list[dict[str, Any]]) -> None:
         self._api = api
         self._made: list[dict[str, Any]] = []
+        self.stored: list[dict[str, Any]] = []
         self.refused: set[ObjectKey] = set()
         for manifest in sorted(manifests, key=lambda each: each["kind"] != "Namespace"):
             self._put(manifest)
@@ -67,7 +68,8 @@ class Put:
         created = manifest["metadata"].get("creationTimestamp", YOUNGEST)
         metadata = stored["metadata"] | {"creationTimestamp": created}
         status = {"status": manifest["status"]} if "status" in manifest else {}
-        self._api.store.put(target.kind.key, {**stored, "metadata": metadata, **status})
+        final = self._api.store.put(target.kind.key, {**stored, "metadata": metadata, **status})
+        self.stored.append(final)
         self._made.append(manifest)
 
     def remove(self) -> None:
@@ -93,12 +95,14 @@ async def both(api: KubeApi, follow: Following, path: Path) -> tuple[Said, Said]
     put = Put(api, manifests)
     assert put.refused <= {problem.object for problem in folder.problems}
     taken = [each for each in folder.objects if each.key not in put.refused]
-    ended = {parse(each).key for each in manifests if _has_ended(each)}
-    wanted = {each.key for each in taken} - ended
+    wanted = {made.key: made.value for made in map(parse, put.stored) if made.key and made.value}
+    for ended in (parse(each).key for each in manifests if _has_ended(each)):
+        wanted.pop(ended, None)  # type: ignore[arg-type]
     try:
-        await follow.until(lambda: wanted <= follow.objects.keys())
+        await follow.until(lambda: wanted.items() <= follow.objects.items())
     except TimeoutError as error:
-        error.add_note(f"{path}: {sorted(wanted - follow.objects.keys())}")
+        missing = [str(key) for key in wanted if follow.objects.get(key) != wanted[key]]
+        error.add_note(f"{path}: {missing}")
         raise
     try:
         return said(taken), said(follow.objects.values())
