@@ -116,3 +116,11 @@ def test_init_makes_a_ca_once_and_says_how_a_cluster_gets_it(tmp_path: Path) -> 
     broken = CliRunner().invoke(ca, ["init", str(folder)])
     assert broken.exit_code == 1
     assert "ca-key.pem is missing" in broken.output
+
+
+def test_init_leaves_a_folder_of_other_files_alone(tmp_path: Path) -> None:
+    (tmp_path / "httproute.yaml").write_text("")
+    result = CliRunner().invoke(ca, ["init", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "neither empty nor a CA" in result.output
+    assert [file.name for file in tmp_path.iterdir()] == ["httproute.yaml"]

@@ -1,6 +1,7 @@
 """The command line: instant help, offline translation, exit codes that tell."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -139,3 +140,45 @@ def test_serve_says_plainly_that_a_kubeconfig_is_no_good(tmp_path: Path) -> None
     assert result.exit_code == 1
     assert "Error: the kubeconfig can't be used" in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["serve", "--manifests", BOOKINFO, "--admin", "x"], 2, "--admin: 'x' is not of the form"),
+        (["serve", "--manifests", BOOKINFO, "--xds", "x"], 2, "--xds: 'x' is not of the form"),
+        (["bootstrap", "--waypoint", "a/b", "--xds", "x:99999"], 2, "has no valid port"),
+        (["bootstrap", "--waypoint", "a/b", "--xds", "x.example:1"], 0, "give --xds-roots"),
+        (
+            ["describe", "service", "reviews", "-f", BOOKINFO],
+            1,
+            "there is one in bookinfo: give -n",
+        ),
+        (["describe", "service", "nope", "-f", BOOKINFO], 1, "no Service default/nope\n"),
+        (["authz", "matrix", "-f", BOOKINFO, "--to", "reviews.bookinfo:1"], 1, "its ports: 9080"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line_with_what_to_do(
+    arguments: list[str], code: int, words: str
+) -> None:
+    result = run(*arguments)
+    assert result[0] == code
+    assert words in result[2]
+
+
+@pytest.mark.parametrize("command", [["serve", "--kubernetes"], ["check"], ["waypoint", "list"]])
+def test_without_a_kubeconfig_there_is_one_line(command: list[str], tmp_path: Path) -> None:
+    environment = {**os.environ, "KUBECONFIG": str(tmp_path / "none")}
+    environment.pop("KUBERNETES_SERVICE_HOST", None)
+    command = [sys.executable, "-m", "xds_server", *command]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"Error: there is no kubeconfig at {tmp_path}/none: give --kubeconfig or set KUBECONFIG\n"
+    )
+
+
+def test_an_empty_folder_is_not_taken_for_a_fine_one(tmp_path: Path) -> None:
+    code, out, err = run("status", "-f", str(tmp_path))
+    assert (code, out) == (0, "nothing here has a status\n")
+    assert f"no manifests in {tmp_path}" in err

@@ -160,7 +160,7 @@ Waypoint:
   Name:     bookinfo/waypoint
   Label:    istio.io/use-waypoint=waypoint (of Namespace bookinfo)
   Bound:    no
-  Message:  waypoint bookinfo/waypoint is not for its own address
+  Message:  waypoint bookinfo/waypoint does not handle traffic to pods' own addresses
 Ways In:
   Way                 Waypoint           Why
   ---                 --------           ---

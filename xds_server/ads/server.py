@@ -1,6 +1,8 @@
 """The gRPC server around the service: transport settings, listeners, start and stop."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import grpc
 
@@ -34,11 +36,13 @@ class AdsServer:
         Raises InsecureAddress for any other address, RuntimeError if it is taken.
         """
         check_plaintext_address(address)
-        return self._server.add_insecure_port(address)
+        with _named(address):
+            return self._server.add_insecure_port(address)
 
     def listen(self, address: str, credentials: grpc.ServerCredentials) -> int:
         """Listen with TLS; returns the port. Raises RuntimeError if the address is taken."""
-        return self._server.add_secure_port(address, credentials)
+        with _named(address):
+            return self._server.add_secure_port(address, credentials)
 
     async def start(self) -> None:
         """Begin to accept streams."""
@@ -53,6 +57,15 @@ class AdsServer:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._service.drain(spread))
             tasks.create_task(self._server.stop(spread + grace))
+
+
+@contextmanager
+def _named(address: str) -> Iterator[None]:
+    """Let an error name the address and the usual cause, which gRPC keeps to its own log."""
+    try:
+        yield
+    except RuntimeError:
+        raise RuntimeError(f"can't listen on {address}: is something else there?") from None
 
 
 def _options(service: AdsService, max_connection_age: float | None) -> tuple[tuple[str, int], ...]:

@@ -111,7 +111,8 @@ def _find(compiled: "Manifests", mesh: "Mesh", to: str) -> "Enforcement":
     found = find_enforcement(reader, mesh, served, number, name)
     if found is None:
         what = f"{served.kind} {served.meta.namespace}/{served.meta.name}"
-        raise click.ClickException(f"{what} has no such TCP port: {port}")
+        ports = ", ".join(str(each.port) for each in served.ports) or "none"
+        raise click.ClickException(f"{what} has no TCP port {port}; its ports: {ports}")
     return found
 
 
@@ -130,7 +131,9 @@ def _read_call(
     from xds_server.identity.spiffe import SpiffeId
 
     try:
-        who = SpiffeId(mesh.trust_domain, *_pair(asked["caller"], "/", "--from"))
+        who = SpiffeId(
+            mesh.trust_domain, *_pair(asked["caller"], "/", "--from", "namespace/account")
+        )
     except ValueError as problem:
         raise click.UsageError(f"--from: {problem}") from None
     path = read_path(asked["path"])
@@ -204,7 +207,7 @@ def _address(text: str) -> str:
 
 
 def _headers(asked: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    pairs = (_pair(text, ":", "--header") for text in asked["headers"])
+    pairs = (_pair(text, ":", "--header", "name:value") for text in asked["headers"])
     return tuple((name.strip(), value.strip()) for name, value in pairs)
 
 
@@ -212,7 +215,7 @@ def _claims(asked: dict[str, Any]) -> dict[str, Any]:
     """Claims by their keys; a key with dots leads into claims, one that is repeated is a list."""
     claims: dict[str, Any] = {}
     for text in asked["claims"]:
-        key, value = _pair(text, "=", "--claim")
+        key, value = _pair(text, "=", "--claim", "key=value")
         *path, last = key.split(".")
         inner = claims
         for part in path:
@@ -223,8 +226,8 @@ def _claims(asked: dict[str, Any]) -> dict[str, Any]:
     return claims
 
 
-def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
+def _pair(text: str, separator: str, option: str, form: str) -> tuple[str, str]:
     before, found, after = text.partition(separator)
     if not found or not before or not text.isprintable():
-        raise click.UsageError(f"{option} {text!r} is not of the form a{separator}b")
+        raise click.UsageError(f"{option} {text!r} is not of the form {form}")
     return before, after

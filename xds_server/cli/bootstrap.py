@@ -80,6 +80,7 @@ def bootstrap(
     try:
         name = WaypointName.parse(waypoint)
         _ip_of(admin)
+        _check_stream(xds, is_secure=credential is not None)
         secure = None
         if xds_roots and credential and out:
             secure = _secure(xds_name or _host_of(xds), xds_roots, credential, mount_path or out)
@@ -89,6 +90,22 @@ def bootstrap(
         raise click.UsageError(str(problem)) from None
     except OSError as problem:
         raise click.ClickException(str(problem)) from None
+
+
+def _check_stream(xds: str, is_secure: bool) -> None:
+    """Say what won't be answered. Raises ValueError for what is no address."""
+    if xds.startswith("unix:"):
+        return
+    from ipaddress import ip_address
+
+    host = _host_of(xds)
+    try:
+        is_near = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        is_near = False
+    if not (is_secure or is_near):
+        notice = "without TLS waypost serve answers on loopback only; give --xds-roots"
+        click.echo(f"Notice: {xds}: {notice}", err=True)
 
 
 def _credential(

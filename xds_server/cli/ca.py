@@ -51,6 +51,7 @@ def init(directory: Path) -> None:
     from xds_server.identity.authority import AuthorityError
     from xds_server.identity.authority_store import open_authority
 
+    _refuse_other_files(directory)
     try:
         authority = open_authority(directory, datetime.now(UTC))
     except AuthorityError as error:
@@ -60,6 +61,15 @@ def init(directory: Path) -> None:
     source = shlex.quote(str(directory))
     command = f"kubectl create secret generic waypost-ca -n waypost-system --from-file {source}"
     click.echo(f"Next: {command}")
+
+
+def _refuse_other_files(directory: Path) -> None:
+    """A Secret is made of all that is in the folder: a CA shares it with nothing."""
+    from xds_server.identity.authority_store import FILES
+
+    names = {path.name for path in directory.glob("[!.]*")}
+    if names and names.isdisjoint(FILES):
+        raise click.ClickException(f"{directory}: neither empty nor a CA; name a new folder")
 
 
 @ca.command()
@@ -72,7 +82,12 @@ def init(directory: Path) -> None:
 )
 @click.option("--out", type=_DIRECTORY, required=True, help="Where the files are written.")
 @click.option("--ttl", type=Duration(), default="24h", show_default=True, help="At most 24h.")
-@click.option("--trust-domain", default="cluster.local", show_default=True)
+@click.option(
+    "--trust-domain",
+    default="cluster.local",
+    show_default=True,
+    help="The trust domain of the mesh.",
+)
 def issue(workload: str, ca_dir: Path, out: Path, ttl: timedelta, trust_domain: str) -> None:
     """Issue a certificate that names a service account of the mesh."""
     # Imported here so that --help stays instant.
@@ -99,7 +114,9 @@ def issue(workload: str, ca_dir: Path, out: Path, ttl: timedelta, trust_domain: 
 def _parse_identity(workload: str, trust_domain: str) -> "SpiffeId":
     from xds_server.identity.spiffe import SpiffeId
 
-    namespace, _, service_account = workload.partition("/")
+    namespace, slash, service_account = workload.partition("/")
+    if not slash:
+        raise click.UsageError(f"{workload!r} is not of the form namespace/service-account")
     try:
         return SpiffeId(trust_domain, namespace, service_account)
     except ValueError as error:

@@ -33,7 +33,7 @@ _namespace = click.option(
 )
 
 
-@describe.command()
+@describe.command(short_help="Its waypoint, routes, policies, and the ways past it.")
 @_common
 @_namespace
 def service(name: str, namespace: str, manifests: Path, output: str, mesh: "Mesh") -> None:
@@ -47,7 +47,7 @@ def service(name: str, namespace: str, manifests: Path, output: str, mesh: "Mesh
     _tell(compiled, service_facts(compiled, mesh, found), output)
 
 
-@describe.command()
+@describe.command(short_help="The same of a ServiceEntry.")
 @_common
 @_namespace
 def serviceentry(name: str, namespace: str, manifests: Path, output: str, mesh: "Mesh") -> None:
@@ -61,7 +61,7 @@ def serviceentry(name: str, namespace: str, manifests: Path, output: str, mesh: 
     _tell(compiled, service_facts(compiled, mesh, found), output)
 
 
-@describe.command()
+@describe.command(short_help="Through which waypoints it is reached.")
 @_common
 @_namespace
 def pod(name: str, namespace: str, manifests: Path, output: str, mesh: "Mesh") -> None:
@@ -74,7 +74,7 @@ def pod(name: str, namespace: str, manifests: Path, output: str, mesh: "Mesh") -
     _tell(compiled, pod_facts(compiled, mesh, _find(compiled, Pod, namespace, name)), output)
 
 
-@describe.command(name="namespace")
+@describe.command(name="namespace", short_help="Its waypoints, and who serves its services.")
 @_common
 def namespace_(name: str, manifests: Path, output: str, mesh: "Mesh") -> None:
     """Describe a Namespace: its waypoints, and which of them serves each of its services."""
@@ -93,8 +93,16 @@ def _find(compiled: "Manifests", kind: type[T], namespace: str, name: str) -> T:
         for problem in compiled.problems:
             click.echo(str(problem), err=True)
         owner = f"{namespace}/{name}" if namespace else name
-        raise click.ClickException(f"there is no {kind.kind} {owner}")
+        hint = _elsewhere(compiled, kind, name) if namespace else ""
+        raise click.ClickException(f"there is no {kind.kind} {owner}{hint}")
     return found
+
+
+def _elsewhere(compiled: "Manifests", kind: type[T], name: str) -> str:
+    """Where an object of that name is, as the end of a sentence."""
+    same = (found.meta for found in compiled.objects if isinstance(found, kind))
+    homes = sorted(meta.namespace for meta in same if meta.name == name)
+    return f"; there is one in {', '.join(homes)}: give -n" if homes else ""
 
 
 def _tell(compiled: "Manifests", facts: "Facts", output: str) -> None:

@@ -113,7 +113,7 @@ def _why_not(reader: Reader, pod: Pod) -> str:
         return f"no waypoint serves its address: {never}"
     if wish is None or wish.waypoint is None:
         return "no waypoint is asked for"
-    return f"waypoint {wish.waypoint} is not for its own address"
+    return f"waypoint {wish.waypoint} does not handle traffic to pods' own addresses"
 
 
 def wish_facts(wish: Wish | None) -> Facts:

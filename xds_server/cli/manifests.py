@@ -48,6 +48,8 @@ def compile_manifests(path: Path, mesh: Mesh) -> Manifests:
         loaded = load_folder(path, check)
     else:
         raise click.ClickException(f"{path}: no such file or folder")
+    if not loaded.objects and not loaded.problems:
+        click.echo(f"Notice: there are no manifests in {path}", err=True)
     compiler = Compiler(mesh)
     compiler.apply(Change(found.key, found) for found in loaded.objects)
     return Manifests(compiler, tuple(loaded.problems), tuple(loaded.objects))
@@ -56,6 +58,8 @@ def compile_manifests(path: Path, mesh: Mesh) -> Manifests:
 def chosen_waypoints(compiler: Compiler, name: str | None) -> tuple[WaypointName, ...]:
     """The waypoint of that name, or all. Raises ClickException or UsageError."""
     if name is None:
+        if not compiler.waypoints():
+            click.echo("Notice: there are no waypoints in these manifests", err=True)
         return compiler.waypoints()
     try:
         waypoint = WaypointName.parse(name)

@@ -69,6 +69,7 @@ _STATE = Path("~/.local/state/waypost/ca").expanduser()
     default="127.0.0.1:15010",
     show_default=True,
     envvar="WAYPOST_XDS",
+    metavar="ADDRESS",
     help="Where Envoys connect: a loopback ip:port or unix:/path.",
 )
 @click.option(
@@ -77,6 +78,7 @@ _STATE = Path("~/.local/state/waypost/ca").expanduser()
     default="127.0.0.1:15014",
     show_default=True,
     envvar="WAYPOST_ADMIN",
+    metavar="IP:PORT",
     help="Where people and probes look.",
 )
 @click.option(
@@ -84,7 +86,8 @@ _STATE = Path("~/.local/state/waypost/ca").expanduser()
     "drain_s",
     type=click.FloatRange(min=0),
     envvar="WAYPOST_DRAIN",
-    help="Seconds in which a server that is to end hands its Envoys over to other replicas, "
+    metavar="SECONDS",
+    help="How long a server that is to end may take to hand its Envoys over to other replicas, "
     "by default 20 with --kubernetes and 0 without. A second signal ends it at once.",
 )
 @click.option(
@@ -94,7 +97,8 @@ _STATE = Path("~/.local/state/waypost/ca").expanduser()
     default=10.0,
     show_default=True,
     envvar="WAYPOST_LINGER",
-    help="Seconds for which a waypoint still answers for a service that has gone to another one.",
+    metavar="SECONDS",
+    help="How long a waypoint still answers for a service that has gone to another one.",
 )
 @secure_xds_options
 @mesh_options
@@ -121,7 +125,6 @@ def serve(
     import asyncio
 
     from xds_server.identity.authority import AuthorityError
-    from xds_server.identity.peer import InsecureAddress, check_plaintext_address
     from xds_server.serving import log_to_stderr, server
     from xds_server.sources.source import SourceError
 
@@ -132,9 +135,9 @@ def serve(
     )
     if kubernetes:
         mesh = replace(mesh, revision=deployment.revision_in(mesh))
+    _check_addresses(xds_address, admin_address)
     log_to_stderr()
     try:
-        check_plaintext_address(xds_address)
         home = namespace or _own_namespace(mesh.root_namespace)
         source, login = _origin(manifests, kubeconfig, context)
         status: StatusWriter | None = None
@@ -154,10 +157,22 @@ def serve(
             linger_s,
         )
         asyncio.run(server.serve(settings, source, _announce, status, deployer))
-    except InsecureAddress as problem:
-        raise click.UsageError(str(problem)) from None
     except (AuthorityError, SourceError, OSError, RuntimeError) as problem:
         raise click.ClickException(str(problem)) from None
+
+
+def _check_addresses(xds: str, admin: str) -> None:
+    """Raises UsageError for what nothing can listen on, or should."""
+    from xds_server.identity.peer import InsecureAddress, check_plaintext_address, split_address
+
+    try:
+        check_plaintext_address(xds)
+    except InsecureAddress as problem:
+        raise click.UsageError(f"--xds: {problem}") from None
+    try:
+        split_address(admin)
+    except ValueError as problem:
+        raise click.UsageError(f"--admin: {problem}") from None
 
 
 def _origin(

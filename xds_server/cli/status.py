@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from translators.ir.condition import Condition
     from translators.ir.waypoint import Mesh
     from translators.status import ObjectStatus
+    from xds_server.cli.manifests import Manifests
 
 _HEADINGS = ("KIND", "NAMESPACE/NAME", "CONDITION", "STATUS", "REASON", "MESSAGE")
 _GAP = "   "
@@ -51,7 +52,8 @@ def status(manifests: Path, show_all: bool, output: str, mesh: "Mesh") -> None:
         case "json":
             _print_json(map(document, found))
         case _:
-            _print_table(told if show_all else wrong)
+            shown = told if show_all else wrong
+            _print_table(shown) if shown else click.echo(_praise(bool(told), compiled))
     compiled.report()
     if wrong:
         sys.exit(FOUND_PROBLEMS)
@@ -72,11 +74,15 @@ def document(found: "ObjectStatus") -> dict[str, Any]:
     }
 
 
+def _praise(is_told: bool, compiled: "Manifests") -> str:
+    """What to say instead of an empty table."""
+    if compiled.problems:
+        return "everything that could be read is fine"
+    return "everything is fine" if is_told else "nothing here has a status"
+
+
 def _print_table(conditions: "Iterable[Condition]") -> None:
     rows = [_HEADINGS, *map(_row, conditions)]
-    if len(rows) == 1:
-        click.echo("everything is fine")
-        return
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     for *cells, message in rows:
         padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))

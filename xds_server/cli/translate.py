@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 def translate(manifests: Path, waypoint: str | None, output: str, mesh: "Mesh") -> None:
     """Print what the Envoys of each waypoint would get for these manifests.
 
-    What is wrong with the manifests goes to standard error; the exit code is then 79.
+    Manifests that can't be read are named on standard error; the exit code is then 79. What became
+    of those that can, "waypost status" tells.
     """
     from xds_server.cli.manifests import chosen_waypoints, compile_manifests
 

@@ -67,6 +67,7 @@ _namespace = click.option(
 _everywhere = click.option("-A", "--all-namespaces", "everywhere", is_flag=True)
 _for = click.option("--for", "traffic", default="", help="Whose: all, none, service or workload.")
 _revision = click.option("-r", "--revision", default="", help="The revision to label it with.")
+_of_revision = click.option("-r", "--revision", default="", help="All waypoints of this revision.")
 _timeout = click.option(
     "--waypoint-timeout",
     "timeout",
@@ -140,7 +141,7 @@ def apply(name: str, /, own_name: str | None, mesh: "Mesh", **asked: Any) -> Non
 
 @waypoint.command()
 @click.argument("names", nargs=-1)
-@_options(_namespace, _revision, _where)
+@_options(_namespace, _of_revision, _where)
 @click.option("--all", "everything", is_flag=True, help="All waypoints of the namespace.")
 def delete(names: tuple[str, ...], everything: bool, mesh: "Mesh", **asked: Any) -> None:
     """Remove waypoints by name, all of a namespace, or those of a revision.
@@ -188,7 +189,7 @@ def list_waypoints(everywhere: bool, output: str, mesh: "Mesh", **asked: Any) ->
     "--wait/--no-wait",
     "waits",
     default=True,
-    show_default=True,
+    show_default="wait",
     help="Wait until all are ready.",
 )
 @_options(_timeout, _where)

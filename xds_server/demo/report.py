@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import click
 
-_WIDTHS = (42, 17, 39)
+_WIDTHS = (41, 16, 28)
 _HEADS = ("STEP", "EXPECTED", "SEEN", "RESULT")
 
 

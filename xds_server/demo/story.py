@@ -63,7 +63,7 @@ async def _stranger(stage: Stage) -> list[Row]:
         answer = await connection.request()
     entry = await _log_entry(stage, {"code": answer.status, "method": "GET"})
     caller = str(entry.get("peer")).rpartition("/")[2]
-    reason = str(entry.get("details"))
+    reason = str(entry.get("details")).removeprefix("rbac_access_denied_")
     return [
         Row("details asks for reviews", "403", _shown(answer), answer.status == 403),
         Row("  the waypoint's log names the caller", _STRANGER, caller, caller == _STRANGER),
@@ -95,7 +95,7 @@ async def _new_weights(stage: Stage) -> list[Row]:
             await _switch(stage, load, "v1")
             times = [await _switch(stage, load, version) for version in _FLIPS]
     middle, worst = median(times), max(times)
-    seen = f"{middle:.0f} ms (median of {len(_FLIPS)}; slowest {worst:.0f})"
+    seen = f"{middle:.0f} ms (median; slowest {worst:.0f})"
     fast = f"in {_PROMPT_MS:,.0f} ms"
     failures = f"{load.failures} of {load.requests:,} requests"
     return [

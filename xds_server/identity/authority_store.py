@@ -37,7 +37,7 @@ ISSUER_FILE = "ca-cert.pem"
 KEY_FILE = "ca-key.pem"
 CHAIN_FILE = "cert-chain.pem"
 ROOTS_FILE = "root-cert.pem"
-_FILES = (ISSUER_FILE, KEY_FILE, CHAIN_FILE, ROOTS_FILE)
+FILES = (ISSUER_FILE, KEY_FILE, CHAIN_FILE, ROOTS_FILE)
 _MAX_SIZE = 1 << 20
 
 # A new authority is written to a draft, renamed to _COMMITTED as a whole, and only then moved to
@@ -56,7 +56,7 @@ def open_authority(directory: Path, now: datetime) -> Authority:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(directory):
             _move_committed(directory)
-            if not any((directory / name).exists() for name in _FILES):
+            if not any((directory / name).exists() for name in FILES):
                 _create(directory, now)
             authority = _load(directory)
         authority.verify(now)

@@ -252,7 +252,7 @@ def check_plaintext_address(address: str) -> None:
         host, _ = split_address(address)
         loopback = ip_address(host).is_loopback
     except ValueError as error:
-        raise InsecureAddress(f"{address!r} is not an IP address and port: {error}") from None
+        raise InsecureAddress(f"{error}; give a loopback ip:port or unix:/path") from None
     if not loopback:
         raise InsecureAddress(
             f"{address!r} is not a loopback address: without TLS, xDS is served on 127.0.0.0/8, "

@@ -14,6 +14,7 @@ from kubernetes.aio.config import (
     load_incluster_config,
     load_kube_config,
 )
+from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
 from yaml import YAMLError
 
 from xds_server.sources.source import SourceError
@@ -46,6 +47,8 @@ def choose_login(kubeconfig: Path | None = None, context: str | None = None) -> 
 
 def namespace_of(kubeconfig: Path | None = None, context: str | None = None) -> str:
     """The namespace that a kubeconfig's context is in; ``default`` if it names none."""
+    if _is_missing(kubeconfig):
+        return _DEFAULT_NAMESPACE
     try:
         contexts, current = list_kube_config_contexts(  # type: ignore[no-untyped-call]
             None if kubeconfig is None else str(kubeconfig)
@@ -68,6 +71,9 @@ async def _log_in_as_service_account() -> ApiClient:
 
 
 async def _log_in_with_kubeconfig(path: Path | None, context: str | None) -> ApiClient:
+    if _is_missing(path):
+        where = path or KUBE_CONFIG_DEFAULT_LOCATION
+        raise LoginError(f"there is no kubeconfig at {where}: give --kubeconfig or set KUBECONFIG")
     configuration = Configuration()
     try:
         await load_kube_config(  # type: ignore[no-untyped-call]
@@ -79,6 +85,12 @@ async def _log_in_with_kubeconfig(path: Path | None, context: str | None) -> Api
     except (ConfigException, OSError, ValueError, YAMLError) as error:
         raise LoginError(f"the kubeconfig can't be used: {error}") from None
     return _client(configuration)
+
+
+def _is_missing(path: Path | None) -> bool:
+    """Asked first, because the library logs of it and then complains of an empty file."""
+    places = [str(path)] if path else KUBE_CONFIG_DEFAULT_LOCATION.split(os.pathsep)
+    return not any(Path(place).expanduser().exists() for place in places)
 
 
 def _client(configuration: Configuration) -> ApiClient:
