@@ -14,6 +14,7 @@ from translators.gateway_api.requirement import is_withheld
 from translators.gateway_api.served import Served, find_port, find_served
 from translators.gateway_api.texts import is_host_name
 from translators.gateway_api.workloads import member_endpoint, members_of
+from translators.ir.bootstrap import OWN_PORTS
 from translators.ir.endpoint import Endpoint, EndpointSet, Locality
 from translators.ir.origin import Origin
 from translators.ir.place import Nearness
@@ -86,16 +87,22 @@ def named_endpoints(
 ) -> tuple[Endpoint, ...]:
     """What a host of a ServiceEntry is resolved by, host names or addresses: itself by default.
 
-    They are dialled directly: of a name nobody knows beforehand whether it takes tunnels.
+    They are dialled directly: of a name nobody knows beforehand whether it takes tunnels, nor
+    whether it is one of the proxy's own address, so that the proxy's own ports are left out.
     """
     pods = (_endpoint(mesh, each) for each in _from_pods(reader, entry, port))
     members = (member_endpoint(mesh, one, entry, port) for one in members_of(reader, entry))
     found = {replace(one, tunnel=False, identity="") for one in (*pods, *members) if one}
     is_own = is_host_name(host) and not name_leads_inside(host)
-    if entry.endpoints or entry.selector is not None or not is_own:
-        return tuple(sorted(found))
-    number = port.target_port if isinstance(port.target_port, int) else 0
-    return (Endpoint(host, number or port.port),)
+    if is_own and not entry.endpoints and entry.selector is None:
+        number = port.target_port if isinstance(port.target_port, int) else 0
+        found = {Endpoint(host, number or port.port)}
+    return tuple(sorted(one for one in found if not _may_be_own(one)))
+
+
+def _may_be_own(endpoint: Endpoint) -> bool:
+    """Whether it may turn out to be a port of the proxy itself, which nobody may be led to."""
+    return endpoint.port in OWN_PORTS and canonical_ip(endpoint.address) is None
 
 
 def _candidates(reader: Reader, served: Served, port: ServicePort) -> Iterator[_Candidate]:

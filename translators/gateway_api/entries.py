@@ -21,6 +21,7 @@ from translators.gateway_api.served import (
 )
 from translators.gateway_api.upstreams import races
 from translators.gateway_api.workloads import Member, address_of, members_of
+from translators.ir.bootstrap import OWN_PORTS
 from translators.ir.condition import Condition
 from translators.ir.waypoint import Mesh
 from translators.resources.serviceentry import ServiceEntry
@@ -38,6 +39,7 @@ ENDPOINTS_SERVED = "waypost.dev/EndpointsServed"
 """False if some of what a ServiceEntry says of its endpoints can't be used, and is left out."""
 
 _RESOLUTIONS = ("NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS")
+_RESERVED = ", ".join(map(str, sorted(OWN_PORTS)))
 _BY_DNS = ("DNS", "DNS_ROUND_ROBIN")
 _MAX_NAMED = 10  # that a message names; the rest are counted
 
@@ -166,6 +168,7 @@ def _unresolved(reader: Reader, mesh: Mesh, entry: ServiceEntry) -> Iterator[tup
     for host in host_names(entry):
         counts = [len(named_endpoints(reader, mesh, entry, host, port)) for port in entry.ports]
         if 0 in counts:
-            yield "NoEndpoints", f"{host}: there is nothing that could be looked up; add endpoints"
+            what = f"add endpoints, at other ports than proxies' own ({_RESERVED})"
+            yield "NoEndpoints", f"{host}: there is nothing that could be looked up; {what}"
         elif any(count > 1 for count in counts) and (entry.resolution != "DNS" or races(entry)):
             yield "OnlyFirstUsed", f"{host}: of several endpoints only the first is looked up"

@@ -8,6 +8,9 @@ from translators.ir.waypoint import WaypointName
 MAX_REGEX_SIZE: Final = 32_768
 """The largest RE2 program that our Envoys accept; their own default is 100."""
 
+OWN_PORTS: Final = frozenset({15000, 15002, 15003})
+"""Where a proxy's admin interface is, and what tells it to drain: on loopback, unless told else."""
+
 READY_PATH: Final = "/healthz/ready"
 METRICS_PATH: Final = "/stats/prometheus"
 
