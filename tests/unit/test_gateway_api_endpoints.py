@@ -171,7 +171,7 @@ def test_endpoints_are_sorted_and_each_is_there_once():
         (ServicePort(80, "HTTP-web"), PortProtocol.HTTP),
         (ServicePort(80, "httpweb"), PortProtocol.AUTO),
         (ServicePort(80, "http2-x"), PortProtocol.HTTP2),
-        (ServicePort(80, "grpc-web"), PortProtocol.HTTP2),
+        (ServicePort(80, "grpc-web"), PortProtocol.GRPC_WEB),
         (ServicePort(80, "tcp"), PortProtocol.TCP),
         (ServicePort(80, "https"), PortProtocol.TLS),
         (ServicePort(80, "tls-web"), PortProtocol.TLS),
@@ -198,6 +198,7 @@ def test_protocol_selection(port, expected):
 def test_upstream_protocols():
     assert [http_upstream(one) for one in PortProtocol] == [
         UpstreamProtocol.HTTP1,
+        UpstreamProtocol.HTTP2,
         UpstreamProtocol.HTTP2,
         UpstreamProtocol.HTTP1,
         UpstreamProtocol.HTTP1,
