@@ -8,6 +8,7 @@ in one EndpointSet, a change of a route in one RouteTable. What comes out equal 
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 
 from translators import authorization, gateway_api
@@ -17,8 +18,6 @@ from translators.gateway_api import (
     Assembly,
     Destination,
     Refusal,
-    RoutePart,
-    RoutePlace,
     ServiceConfig,
 )
 from translators.ir import Condition, Node
@@ -26,6 +25,7 @@ from translators.ir.endpoint import EndpointSet
 from translators.ir.place import Place
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.memo import Memo
+from translators.parts import Parts
 from translators.resources.authorizationpolicy import AuthorizationPolicy
 from translators.resources.core import Pod, Service
 from translators.resources.endpointslice import EndpointSlice
@@ -67,7 +67,7 @@ class Compiler:
         self.revision = 0
         self._world = World((*gateway_api.INDEXES, *authorization.INDEXES))
         self._members = Memo(self._world, _read_members)
-        self._parts = Memo(self._world, self._find_part, "route part")
+        self._parts = Parts(self._world, mesh)
         self._configs = Memo(self._world, self._translate)
         self._endpoints = Memo(self._world, self._find_endpoints)
         self._names = Memo(self._world, _read_names)
@@ -84,7 +84,7 @@ class Compiler:
         """
         changes = tuple(changes)
         touched = self._world.apply(changes)
-        touched |= self._parts.questions_about(self._parts.invalidate(touched))
+        touched |= self._parts.invalidate(touched)
         self._names.invalidate(touched)
         judged_anew = self._judgements.invalidate(touched)
         if judged_anew or any(change.key.kind not in _ENDPOINTS for change in changes):
@@ -342,24 +342,22 @@ class Compiler:
 
     def _translate(self, reader: Reader, member: _Member) -> ServiceConfig:
         waypoint, key = member
+        read = partial(self._parts.policy, reader)
         if key.kind == Gateway.kind:
-            guard = authorization.pod_protection(reader, self.mesh, waypoint)
+            guard = authorization.pod_protection(reader, self.mesh, waypoint, read)
             return gateway_api.translate_workloads(reader, self.mesh, waypoint, guard)
         service = reader.find(key)
         if not isinstance(service, Service | ServiceEntry):
             return ServiceConfig(key, "")
-        guard_of = authorization.protection(reader, self.mesh, waypoint, service)
+        guard_of = authorization.protection(reader, self.mesh, waypoint, service, read)
         return gateway_api.translate_service(
             reader,
             self.mesh,
             waypoint,
             service,
             guard_of,
-            lambda reader, _, place: self._parts.recall(reader, place),
+            self._parts.route,
         )
-
-    def _find_part(self, reader: Reader, place: RoutePlace) -> RoutePart:
-        return gateway_api.route_part(reader, self.mesh, place)
 
     def _judge(self, reader: Reader, key: ObjectKey) -> tuple[Condition, ...]:
         """What is to be said about one object, apart from what only its waypoint can know."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -315,3 +316,24 @@ def test_what_is_deleted_or_refused_is_forgotten_at_once():
     assert answers(compiler, FIRST)
     compiler.apply(put([moved(service, "nowhere")]))
     assert names(compiler, FIRST) == set()
+
+
+def test_one_policy_of_many_is_read_again_alone(
+    compiler: Compiler, monkeypatch: pytest.MonkeyPatch
+):
+    meta = [Metadata(f"p-{n}", "ns-0") for n in range(60)]
+    many = [replace(worlds.policy("ns-0", 3, caller=one.name), meta=one) for one in meta]
+    compiler.apply(put(many))
+    compiler.resources(FIRST)
+    read = []
+    guard = import_module("translators.authorization.guard")  # the package has a function so named
+    meaning_of = guard.meaning_of
+    monkeypatch.setattr(
+        guard, "meaning_of", lambda *given: read.append(given[0]) or meaning_of(*given)
+    )
+    edited = replace(many[7], rules=many[8].rules)
+    assert changed(compiler, edited) == {f"inbound-vip|80|{WEB}"}
+    assert read == [edited] * len(edited.rules)
+    fresh = Compiler(Mesh())
+    fresh.apply(put([*worlds.world(2, 5, 3, rules=2), *many, edited]))
+    assert fresh.resources(FIRST) == compiler.resources(FIRST)

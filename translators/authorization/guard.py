@@ -1,6 +1,6 @@
 """All policies of a destination put together."""
 
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -82,22 +82,25 @@ class PortPolicy:
     policy: AuthorizationPolicy
     mesh: Mesh
     port: int | None
+    _made: dict[Carrier, tuple[AuthzRule, ...]] = field(default_factory=dict, compare=False)
 
     @cached_property
     def needs(self) -> frozenset[Carrier]:
         """What must be read to decide all of its rules."""
         return frozenset[Carrier]().union(*(one.needs for one in self._on_requests))
 
-    def rules(self, carrier: Carrier) -> list[AuthzRule]:
+    def rules(self, carrier: Carrier) -> tuple[AuthzRule, ...]:
         """The rules that can match, by what they are asked about.
 
         Most that are about nothing but the peer are the same whatever carries them.
         """
-        made = (
-            _rule(self.policy, index, self._meaning(index, known, carrier))
-            for index, known in enumerate(self._on_requests)
-        )
-        return [rule for rule in made if rule is not None]
+        if carrier not in self._made:
+            made = (
+                _rule(self.policy, index, self._meaning(index, known, carrier))
+                for index, known in enumerate(self._on_requests)
+            )
+            self._made[carrier] = tuple(rule for rule in made if rule is not None)
+        return self._made[carrier]
 
     def _meaning(self, index: int, on_requests: Meaning, carrier: Carrier) -> Meaning:
         if carrier is Carrier.REQUESTS or not on_requests.needs:
@@ -110,6 +113,10 @@ class PortPolicy:
             meaning_of(self.policy, index, self.mesh, self.port, Carrier.REQUESTS)
             for index in range(len(self.policy.rules))
         ]
+
+
+ReadPolicy = Callable[[AuthorizationPolicy, Mesh, int | None], PortPolicy]
+"""Gives a ``PortPolicy``, and may remember it."""
 
 
 @dataclass(slots=True)
@@ -143,12 +150,13 @@ def guard(
     mesh: Mesh,
     port: int | None,
     providers: Mapping[str, Provider] = _NO_PROVIDERS,
+    read: ReadPolicy = PortPolicy,
 ) -> Guard:
     """What these policies together mean for a port; ``providers`` are those to be asked.
 
     ``port`` is None for all ports of a pod.
     """
-    return Guard(tuple(PortPolicy(policy, mesh, port) for policy in policies), providers)
+    return Guard(tuple(read(policy, mesh, port) for policy in policies), providers)
 
 
 def _all(
@@ -199,7 +207,7 @@ def _check(provider: Provider, rules: list[AuthzRule]) -> CustomCheck:
     return CustomCheck(provider.config, provider.cluster.name, tuple(named))
 
 
-def _add(rules: _Rules, policy: AuthorizationPolicy, made: list[AuthzRule]) -> None:
+def _add(rules: _Rules, policy: AuthorizationPolicy, made: Iterable[AuthzRule]) -> None:
     if policy.unreadable:
         rules.deny.append(_deny_all(policy))
     elif policy.action == "ALLOW" and is_dry_run(policy):

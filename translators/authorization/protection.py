@@ -11,7 +11,7 @@ from translators.authorization.attachment import (
     layered_policies,
 )
 from translators.authorization.custom import Provider, known_providers
-from translators.authorization.guard import Guard, guard, layered
+from translators.authorization.guard import Guard, PortPolicy, ReadPolicy, guard, layered
 from translators.authorization.tokens import Tokens, tokens_of
 from translators.gateway_api.served import Served
 from translators.gateway_api.upstreams import Upstream
@@ -22,22 +22,28 @@ from translators.world import Reader
 
 
 def protection(
-    reader: Reader, mesh: Mesh, waypoint: WaypointName, service: Served
+    reader: Reader,
+    mesh: Mesh,
+    waypoint: WaypointName,
+    service: Served,
+    read: ReadPolicy = PortPolicy,
 ) -> Callable[[int], Guard]:
     """What guards a service of a waypoint, port by port."""
     policies = attached(reader, mesh, waypoint, service, BY_TARGET)
     tokens = attached(reader, mesh, waypoint, service, TOKENS_BY_TARGET)
-    return _guards(reader, mesh, waypoint, policies, tokens)
+    return _guards(reader, mesh, waypoint, policies, tokens, read)
 
 
-def pod_protection(reader: Reader, mesh: Mesh, waypoint: WaypointName) -> Guard:
+def pod_protection(
+    reader: Reader, mesh: Mesh, waypoint: WaypointName, read: ReadPolicy = PortPolicy
+) -> Guard:
     """What guards every port of every pod that a waypoint serves by its own address.
 
     As in Istio only policies that target the Gateway or its class do.
     """
     policies = attached_to_waypoint(reader, mesh, waypoint, BY_TARGET)
     tokens = attached_to_waypoint(reader, mesh, waypoint, TOKENS_BY_TARGET)
-    return _guards(reader, mesh, waypoint, policies, tokens)(None)
+    return _guards(reader, mesh, waypoint, policies, tokens, read)(None)
 
 
 def _guards(
@@ -46,13 +52,14 @@ def _guards(
     waypoint: WaypointName,
     policies: list[AuthorizationPolicy],
     authentications: list[RequestAuthentication],
+    read: ReadPolicy,
 ) -> Callable[[int | None], Guard]:
     tokens = tokens_of(reader, mesh, authentications)
     providers = dict(known_providers(reader, mesh, policies))
     on_tunnels = layered_policies(reader, mesh, waypoint)
 
     def of_port(port: int | None) -> Guard:
-        made = guard(policies, mesh, port, providers)
+        made = guard(policies, mesh, port, providers, read)
         return replace(
             made,
             layered=layered(on_tunnels, mesh, port),

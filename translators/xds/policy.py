@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from envoy_data_plane.envoy.config.rbac.v3 import Permission, Policy, Principal, Rbac, RbacAction
 
 from translators.ir.authorization import AuthzRule
-from translators.wire import template
+from translators.wire import kept, template
 from translators.xds.permission import permission
 from translators.xds.principal import principal
+
+_MANY = 50  # rules: enough for an edit of one to be worth keeping the others for
 
 DRY_RUN_PREFIX = {
     RbacAction.DENY: "istio_dry_run_deny_",
@@ -22,15 +24,20 @@ def rules(action: RbacAction, given: Iterable[AuthzRule]) -> Rbac:
     Raises ValueError if two rules share a key: the later one would be lost.
     """
     policies: dict[str, Policy] = {}
+    given = tuple(given)
+    make = _kept_policy if len(given) > _MANY else _policy
     for rule in given:
         if rule.key in policies:
             raise ValueError(f"two authorization rules are called {rule.key}")
-        policies[rule.key] = _policy(rule)
+        policies[rule.key] = make(rule)
     return Rbac(action=action, policies=policies)
 
 
 def _policy(rule: AuthzRule) -> Policy:
     return _both(permission(rule.operations), principal(rule.sources))
+
+
+_kept_policy = kept(_policy)
 
 
 @template

@@ -1,0 +1,49 @@
+"""What services are translated from piece by piece, each piece remembered by itself."""
+
+from collections.abc import Iterable
+
+from translators import authorization, gateway_api
+from translators.authorization import PortPolicy
+from translators.gateway_api import RoutePart, RoutePlace
+from translators.ir.waypoint import Mesh
+from translators.memo import Memo
+from translators.resources.authorizationpolicy import AuthorizationPolicy
+from translators.resources.metadata import ObjectKey
+from translators.world import Question, Reader, World
+
+_PolicyPlace = tuple[ObjectKey, int | None]
+
+
+class Parts:
+    """Routes and policies where they are applied: read once, for whatever service needs them."""
+
+    def __init__(self, world: World, mesh: Mesh) -> None:
+        self._mesh = mesh
+        self._routes = Memo(world, self._read_route, "route part")
+        self._policies = Memo(world, self._read_policy, "port policy")
+
+    def route(self, reader: Reader, _mesh: Mesh, place: RoutePlace) -> RoutePart:
+        """What ``route_part`` gives."""
+        return self._routes.recall(reader, place)
+
+    def policy(
+        self, reader: Reader, policy: AuthorizationPolicy, mesh: Mesh, port: int | None
+    ) -> PortPolicy:
+        """The policy as it is read for a port (None: for all ports of a pod)."""
+        found = self._policies.recall(reader, (policy.key, port))
+        return found or PortPolicy(policy, mesh, port)
+
+    def invalidate(self, touched: Iterable[Question]) -> set[Question]:
+        """Forget what may be another by now; the result is the questions that it answered."""
+        touched = tuple(touched)
+        routes, policies = self._routes.invalidate(touched), self._policies.invalidate(touched)
+        return self._routes.questions_about(routes) | self._policies.questions_about(policies)
+
+    def _read_route(self, reader: Reader, place: RoutePlace) -> RoutePart:
+        return gateway_api.route_part(reader, self._mesh, place)
+
+    def _read_policy(self, reader: Reader, place: _PolicyPlace) -> PortPolicy | None:
+        policy = reader.find(place[0])
+        if not isinstance(policy, AuthorizationPolicy):
+            return None
+        return authorization.PortPolicy(policy, self._mesh, place[1])
