@@ -125,6 +125,24 @@ def test_claims(folder: Path) -> None:
     assert run(folder, "--claim", "group.x=staff", caller="demo/else").exit_code == NOT_ALLOWED
 
 
+def test_a_token_that_is_refused_is_not_called_allowed(folder: Path) -> None:
+    """Tokens are Envoy's to verify: what it says of one counts, and a note says how to ask."""
+    demand = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "RequestAuthentication",
+        "metadata": {"name": "tokens", "namespace": "demo"},
+        "spec": {
+            "targetRefs": [{"group": "", "kind": "Service", "name": "web"}],
+            "jwtRules": [{"issuer": "https://issuer.example", "jwks": '{"keys": []}'}],
+        },
+    }
+    (folder / "tokens.yaml").write_text(yaml.safe_dump(demand))
+    result = run(folder, "--header", "authorization: Bearer x", "--against-envoy")
+    assert "say by --claim what a valid one holds" in result.output
+    assert "envoy   status 401: refused" in result.output
+    assert result.exit_code == 1
+
+
 def test_a_client_that_is_not_captured_never_meets_the_waypoint(folder: Path) -> None:
     result = run(folder, caller="demo/bare")
     assert result.exit_code == NOT_ALLOWED

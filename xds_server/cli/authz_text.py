@@ -34,7 +34,7 @@ def as_table(
         ("by", f"waypoint {found.waypoint}" if found.waypoint else "no waypoint"),
         *(("why", why) for why in _reasons(found, verdict, bypass)),
         ("when", _ON_REQUEST if call.http else _ON_CONNECTION),
-        *(("note", remark) for remark in found.remarks),
+        *(("note", remark) for remark in _remarks(found, call)),
         *([("envoy", heard.text)] if heard else []),
     ]
     lines = list(align(facts))
@@ -60,7 +60,7 @@ def as_json(
         "apiVersion": "waypost.dev/v1",
         "decision": _word(found, verdict, bypass),
         "reasons": list(_reasons(found, verdict, bypass)),
-        "remarks": list(found.remarks),
+        "remarks": list(_remarks(found, call)),
         "decidedAnew": "request" if call.http else "connection",
         "waypoint": str(found.waypoint) if found.waypoint else None,
         "service": {"host": found.host, "port": found.port, "protocol": found.protocol.value},
@@ -114,6 +114,12 @@ def _reasons(found: Enforcement, verdict: Verdict, bypass: str | None) -> Iterat
             yield "there are ALLOW policies, and none of their rules applies"
         for name in decision.asked:
             yield f"the external authorizer {name} must consent too"
+
+
+def _remarks(found: Enforcement, call: Call) -> Iterator[str]:
+    yield from found.remarks
+    if call.http is not None and found.guard.authentication.providers:
+        yield "tokens in headers are not verified here: say by --claim what a valid one holds"
 
 
 def _rows(

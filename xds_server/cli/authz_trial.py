@@ -17,7 +17,7 @@ from xds_server.identity.spiffe import SpiffeId
 from xds_server.trial import CLAIMS_HEADER, encode_claims, run_trial
 
 _ANSWER_S = 5.0
-_REFUSALS = (307, 400, 403)
+_REFUSALS = (307, 400, 401, 403)
 
 
 @dataclass(frozen=True, slots=True)
