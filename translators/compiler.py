@@ -7,13 +7,21 @@ in one EndpointSet, a change of a route in one RouteTable. What comes out equal 
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 
 from translators import authorization, gateway_api
 from translators.deployment import deployable
-from translators.edition import Compiled, Edition, Farewell, Near, Plan, Stale
+from translators.edition import (
+    Compiled,
+    Edition,
+    Farewell,
+    Plan,
+    Stale,
+    next_edition,
+    next_near,
+)
 from translators.gateway_api import (
     Assembly,
     Destination,
@@ -24,20 +32,15 @@ from translators.ir import Condition, Node
 from translators.ir.endpoint import EndpointSet
 from translators.ir.place import Place
 from translators.ir.waypoint import Mesh, WaypointName
+from translators.judgement import JUDGED, judge
 from translators.memo import Memo
 from translators.parts import Parts
-from translators.resources.authorizationpolicy import AuthorizationPolicy
 from translators.resources.core import Pod, Service
 from translators.resources.endpointslice import EndpointSlice
-from translators.resources.gateway import Gateway, GatewayClass
-from translators.resources.grpcroute import GRPCRoute
-from translators.resources.httproute import HTTPRoute
+from translators.resources.gateway import Gateway
 from translators.resources.metadata import ObjectKey
-from translators.resources.requestauthentication import RequestAuthentication
 from translators.resources.serviceentry import ServiceEntry
-from translators.resources.tcproute import TCPRoute, TLSRoute
-from translators.resources.workloadentry import WorkloadEntry
-from translators.status import ChangedAt, ObjectStatus, class_conditions, object_status
+from translators.status import ChangedAt, ObjectStatus, object_status
 from translators.wire import Resource, ResourceKey
 from translators.world import Change, Reader, World
 from translators.xds import key_of, resource
@@ -45,10 +48,6 @@ from translators.xds import key_of, resource
 _Rendered = tuple[Node, Resource]
 _Member = tuple[WaypointName, ObjectKey]
 _Target = tuple[WaypointName, Destination]
-_JUDGED = (
-    *(Service, ServiceEntry, HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, Gateway),
-    *(AuthorizationPolicy, RequestAuthentication, GatewayClass, WorkloadEntry),
-)
 _ENDPOINTS = frozenset({Pod.kind, EndpointSlice.kind})  # of which nothing is said themselves
 
 
@@ -71,7 +70,7 @@ class Compiler:
         self._configs = Memo(self._world, self._translate)
         self._endpoints = Memo(self._world, self._find_endpoints)
         self._names = Memo(self._world, _read_names)
-        self._judgements = Memo(self._world, self._judge)
+        self._judgements = Memo(self._world, partial(judge, mesh))
         self._compiled: dict[WaypointName, Compiled] = {}
         self._stale: dict[WaypointName, Stale] = {}
         self._prepared: dict[WaypointName, dict[ResourceKey, _Rendered]] = {}
@@ -228,7 +227,7 @@ class Compiler:
                 yield ()
             yield self._shared_conditions(waypoint)
         for found in tuple(self._world.objects()):
-            yield self._judgements(found.key) if isinstance(found, _JUDGED) else ()
+            yield self._judgements(found.key) if isinstance(found, JUDGED) else ()
 
     def _note_stale(self, waypoint: WaypointName) -> Stale:
         return self._stale.setdefault(waypoint, Stale())
@@ -257,9 +256,9 @@ class Compiler:
         known.assembly = plan.assembly
         if plan.complete:
             self._note_leaving(waypoint, known)
-        near = _next_near(known.edition.near, endpoints, gone)
+        near = next_near(known.edition.near, endpoints, gone)
         if fresh or gone or near is not known.edition.near or not known.edition.number:
-            known.edition = _next_edition(known.edition, fresh, gone, near)
+            known.edition = next_edition(known.edition, fresh, gone, near)
         return known
 
     def _plan(self, waypoint: WaypointName) -> Plan:
@@ -359,26 +358,6 @@ class Compiler:
             self._parts.route,
         )
 
-    def _judge(self, reader: Reader, key: ObjectKey) -> tuple[Condition, ...]:
-        """What is to be said about one object, apart from what only its waypoint can know."""
-        match reader.find(key):
-            case Service() | ServiceEntry() as service:
-                return gateway_api.service_conditions(reader, self.mesh, service)
-            case WorkloadEntry() as entry:
-                return gateway_api.workload_conditions(reader, entry)
-            case HTTPRoute() | GRPCRoute() | TCPRoute() | TLSRoute() as route:
-                return gateway_api.route_conditions(reader, self.mesh, route)
-            case Gateway() as gateway if gateway_api.is_ours(reader, self.mesh, gateway):
-                return gateway_api.gateway_conditions(reader, self.mesh, gateway)
-            case AuthorizationPolicy() as policy:
-                return authorization.policy_conditions(reader, self.mesh, policy)
-            case RequestAuthentication() as tokens:
-                return authorization.tokens_conditions(reader, self.mesh, tokens)
-            case GatewayClass() as gateway_class:
-                return class_conditions(gateway_class)
-            case _:
-                return ()
-
     def _find_endpoints(self, reader: Reader, target: _Target) -> EndpointSet:
         return gateway_api.endpoint_set(reader, self.mesh, target[1])
 
@@ -406,29 +385,3 @@ def _read_names(reader: Reader, _: tuple[()]) -> Mapping[WaypointName, None]:
 def _is_same(known: Node | None, node: Node) -> bool:
     """Whether nothing is new; most nodes are even the same object, which costs no comparison."""
     return known is node or known == node
-
-
-def _next_edition(
-    before: Edition, fresh: Iterable[Resource], gone: Collection[ResourceKey], near: Near
-) -> Edition:
-    """The edition in which these resources are new or others, and these keys are gone."""
-    fresh = tuple(fresh)
-    return Edition(
-        before.number + 1,
-        before.snapshot.updated(fresh, gone),
-        frozenset((*gone, *(one.key for one in fresh))),
-        near,
-    )
-
-
-def _next_near(
-    before: Near, endpoints: Iterable[EndpointSet], gone: Collection[ResourceKey]
-) -> Near:
-    """The endpoints that depend on a proxy's place, after these have changed; few do."""
-    changed = {key_of(one): one for one in endpoints}
-    if not any(one.nearness or key in before for key, one in changed.items()):
-        changed = {}
-    if not changed and before.keys().isdisjoint(gone):
-        return before
-    after = {**before, **changed}
-    return {key: one for key, one in after.items() if one.nearness and key not in gone}

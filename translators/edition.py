@@ -1,6 +1,6 @@
 """What a waypoint's Envoys get, edition by edition, and what a next edition has to look at."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -9,8 +9,9 @@ from translators.ir import Node
 from translators.ir.endpoint import EndpointSet
 from translators.ir.place import Nearness
 from translators.resources.metadata import ObjectKey
-from translators.wire import ResourceKey, Snapshot
+from translators.wire import Resource, ResourceKey, Snapshot
 from translators.wire.snapshot import EMPTY
+from translators.xds import key_of
 
 Near = Mapping[ResourceKey, EndpointSet]
 """The endpoints that proxies should get according to where they run."""
@@ -75,3 +76,29 @@ class Plan:
     configs: Iterable[ServiceConfig]
     nodes: Iterable[Node]
     complete: bool
+
+
+def next_edition(
+    before: Edition, fresh: Iterable[Resource], gone: Collection[ResourceKey], near: Near
+) -> Edition:
+    """The edition in which these resources are new or others, and these keys are gone."""
+    fresh = tuple(fresh)
+    return Edition(
+        before.number + 1,
+        before.snapshot.updated(fresh, gone),
+        frozenset((*gone, *(one.key for one in fresh))),
+        near,
+    )
+
+
+def next_near(
+    before: Near, endpoints: Iterable[EndpointSet], gone: Collection[ResourceKey]
+) -> Near:
+    """The endpoints that depend on a proxy's place, after these have changed; few do."""
+    changed = {key_of(one): one for one in endpoints}
+    if not any(one.nearness or key in before for key, one in changed.items()):
+        changed = {}
+    if not changed and before.keys().isdisjoint(gone):
+        return before
+    after = {**before, **changed}
+    return {key: one for key, one in after.items() if one.nearness and key not in gone}
