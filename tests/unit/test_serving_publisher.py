@@ -3,9 +3,13 @@
 import asyncio
 import time
 from contextlib import ExitStack
+from typing import Any
+
+import pytest
 
 from benchmarks import worlds
 from benchmarks.plane import secrets
+from translators import gateway_api
 from translators.compiler import Compiler
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.metadata import KubernetesObject
@@ -55,6 +59,7 @@ class Rig:
                 await asyncio.sleep(0)
                 if self.publisher.idle:
                     break
+        await asyncio.sleep(0)  # it may have let others run after the last one
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         published, self.store.published = self.store.published, []
@@ -127,3 +132,31 @@ async def test_many_small_works_give_way_to_others() -> None:
         spent = time.perf_counter() - began
         beside.cancel()
     assert turns >= spent / 0.005 / 10
+
+
+async def test_a_fault_in_one_waypoint_harms_no_other_and_ends_with_its_cause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig, faulty, translate = (
+        Rig(2),
+        [WaypointName("ns-0", "waypoint")],
+        gateway_api.translate_service,
+    )
+
+    def translate_or_fail(reader: Any, mesh: Any, waypoint: WaypointName, *rest: Any) -> Any:
+        if waypoint in faulty:
+            raise ValueError("text of somebody")
+        return translate(reader, mesh, waypoint, *rest)
+
+    monkeypatch.setattr(gateway_api, "translate_service", translate_or_fail)
+    with rig.store.attach(key(0), lambda: None), rig.store.attach(key(1), lambda: None):
+        assert await rig.settle() == [(key(1), None)]
+        assert rig.publisher.problems() == [
+            "waypoint ns-0/waypoint: can't be translated: ValueError"
+        ]
+        rig.publisher.apply(put(worlds.route("ns-1", 2, 2, prefix="other")))
+        assert [told for told, _ in await rig.settle()] == [key(1)]
+        faulty.clear()
+        rig.publisher.apply(put(worlds.route("ns-1", 2, 2, prefix="third")))
+        assert {told for told, _ in await rig.settle()} == {key(0), key(1)}
+        assert rig.publisher.problems() == []

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+import structlog
+
 from translators.compiler import Compiler
 from translators.edition import Edition
 from translators.ir.endpoint import EndpointSet
@@ -19,6 +21,8 @@ from translators.world import Change
 from translators.xds import resource
 from xds_server.serving.durations import Durations
 from xds_server.snapshots import Observer, ProxyKey, SnapshotStore
+
+_log = structlog.get_logger(__name__)
 
 Secrets = Callable[[WaypointName, str], tuple[Certificate, TrustBundle]]
 """The secrets of a waypoint that runs as the given service account."""
@@ -69,6 +73,7 @@ class Publisher(Observer):
         self._published: dict[ProxyKey, _Published] = {}
         self._new: dict[ProxyKey, float] = {}  # since when
         self._stale: dict[ProxyKey, float] = {}
+        self._failed: dict[ProxyKey, str] = {}
         self.durations = Durations()
         self._wake = asyncio.Event()
         self._until = 0.0
@@ -84,10 +89,18 @@ class Publisher(Observer):
         self._published.pop(key, None)
         self._new.pop(key, None)
         self._stale.pop(key, None)
+        self._failed.pop(key, None)
 
     def apply(self, changes: Iterable[Change]) -> None:
         """The world has changed."""
-        self.refresh(self._compiler.apply(changes))
+        touched = self._compiler.apply(changes)
+        # What failed has not said what it depends on.
+        self.refresh(touched | {key.waypoint for key in self._failed})
+
+    def problems(self) -> list[str]:
+        """Which waypoints are not as the world wants them, because of faults of ours."""
+        failed = {f"waypoint {key.waypoint}: {why}" for key, why in self._failed.items()}
+        return sorted(failed)
 
     def refresh(self, waypoints: Iterable[WaypointName]) -> None:
         """Something that these waypoints are made from has changed."""
@@ -112,11 +125,26 @@ class Publisher(Observer):
             self._until = time.perf_counter() + _SLICE
             grown = bool(self._new)
             while queue := self._new or self._stale:
-                await self._publish(next(iter(queue)))
+                await self._try(next(iter(queue)))
                 await self._breathe()
                 grown = grown or bool(self._new)
             if grown:
                 self._settled()
+
+    async def _try(self, key: ProxyKey) -> None:
+        """Publish. A fault in one waypoint's translation leaves it as it was, and all others alone.
+
+        It is tried again whenever the world changes.
+        """
+        try:
+            await self._publish(key)
+            self._failed.pop(key, None)
+        except Exception as error:
+            if key not in self._failed:
+                _log.exception("a waypoint can't be translated", waypoint=str(key.waypoint))
+            waiting = self._new.pop(key, None), self._stale.pop(key, None)
+            if waiting != (None, None):  # it is still asked for
+                self._failed[key] = f"can't be translated: {type(error).__name__}"
 
     async def _publish(self, key: ProxyKey) -> None:
         await self._prepare(key.waypoint)

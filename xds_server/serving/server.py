@@ -300,7 +300,7 @@ class Server(Observer):
         undeployed = self._deployer.problems() if self._deployer else []
         secure = self._settings.secure
         unknown = secure.credentials.problems() if secure else ()
-        others = (*unwritten, *undeployed, *unknown)
+        others = (*self._publisher.problems(), *unwritten, *undeployed, *unknown)
         return [*found, *refused, *({"problem": one} for one in others)]
 
     def _readings(self) -> Readings:
