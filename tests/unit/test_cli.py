@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -182,3 +183,12 @@ def test_an_empty_folder_is_not_taken_for_a_fine_one(tmp_path: Path) -> None:
     code, out, err = run("status", "-f", str(tmp_path))
     assert (code, out) == (0, "nothing here has a status\n")
     assert f"no manifests in {tmp_path}" in err
+
+
+def test_every_option_of_serve_is_a_setting_of_the_environment_too() -> None:
+    serve = main.get_command(click.Context(main), "serve")
+    assert serve is not None
+    for option in serve.params:
+        name = option.opts[0].removeprefix("--").replace("-", "_").upper()
+        plural = ("ES" if name.endswith("ALIAS") else "S") if option.multiple else ""
+        assert option.envvar == f"WAYPOST_{name}{plural}"

@@ -35,16 +35,23 @@ _STATE = Path("~/.local/state/waypost/ca").expanduser()
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The folder of manifests to serve and to watch.",
 )
-@click.option("--kubernetes", is_flag=True, help="Serve and follow the objects of a cluster.")
+@click.option(
+    "--kubernetes",
+    is_flag=True,
+    envvar="WAYPOST_KUBERNETES",
+    help="Serve and follow the objects of a cluster.",
+)
 @click.option(
     "--kubeconfig",
+    envvar="WAYPOST_KUBECONFIG",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="How to reach the cluster; else the pod's service account, or the usual kubeconfig.",
 )
-@click.option("--context", help="The context of the kubeconfig.")
+@click.option("--context", envvar="WAYPOST_CONTEXT", help="The context of the kubeconfig.")
 @click.option(
     "--status/--no-status",
     "writes_status",
+    envvar="WAYPOST_STATUS",
     default=True,
     show_default=True,
     help="With --kubernetes: write to the objects what became of them.",
@@ -120,7 +127,9 @@ def serve(
 ) -> None:
     """Serve Envoys their configuration, and follow its changes.
 
-    The objects come from a folder (--manifests) or from a cluster (--kubernetes).
+    The objects come from a folder (--manifests) or from a cluster (--kubernetes). Each option can
+    also be set in the environment: WAYPOST_XDS_TLS is --xds-tls, and so on; those that are
+    repeatable have a name in the plural and are separated by spaces.
     """
     import asyncio
 
