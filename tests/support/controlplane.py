@@ -26,7 +26,7 @@ from xds_server.serving.server import Addresses, Server, Settings
 from xds_server.snapshots import ProxyKey
 from xds_server.sources.files import FileSource
 
-SETTLE_S = 10.0
+SETTLE_S = 30.0
 _POLL_S = 0.005
 
 
