@@ -19,7 +19,7 @@ _NOWHERE = "192.0.2.1"  # an address for documentation (RFC 5737): no policy nam
 
 @click.group()
 def authz() -> None:
-    """Tell who may do what, and why."""
+    """Tell who may do what, and why, offline."""
 
 
 _to_option = click.option(
@@ -27,7 +27,7 @@ _to_option = click.option(
 )
 
 
-@authz.command()
+@authz.command(short_help="Decide on one request, and show each rule on the way.")
 @manifests_option
 @click.option("--from", "caller", required=True, metavar="NAMESPACE/ACCOUNT", help="Who calls.")
 @click.option("--from-ip", help="From where. [default: the address of a pod of the caller]")
@@ -44,7 +44,14 @@ _to_option = click.option(
 )
 @click.option("--bytes", "opaque", is_flag=True, help="A connection that carries no HTTP.")
 @click.option("--against-envoy", is_flag=True, help="Ask a real Envoy too; 1 if it disagrees.")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="The format.",
+)
 @mesh_options
 def check(mesh: "Mesh", manifests: Path, output: str, against_envoy: bool, **asked: Any) -> None:
     """Decide on one request or connection, and show each policy and rule on the way.
@@ -76,7 +83,7 @@ def check(mesh: "Mesh", manifests: Path, output: str, against_envoy: bool, **ask
     sys.exit(0 if verdict.allowed and decides else FOUND_PROBLEMS)
 
 
-@authz.command()
+@authz.command(short_help="Print who may call which path, by which methods.")
 @manifests_option
 @_to_option
 @mesh_options

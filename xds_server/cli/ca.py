@@ -42,7 +42,7 @@ def ca() -> None:
     """Work with the built-in certificate authority."""
 
 
-@ca.command()
+@ca.command(short_help="Make a certificate authority, or check the one that is there.")
 @click.argument("directory", type=_DIRECTORY)
 def init(directory: Path) -> None:
     """Make a certificate authority in an empty folder; check the one that is there otherwise."""

@@ -20,11 +20,18 @@ T = TypeVar("T", bound="KubernetesObject")
 
 @click.group()
 def describe() -> None:
-    """Tell which waypoint serves what, what it does there, and what passes it by."""
+    """Tell which waypoint serves what, what it does there, and what passes it by, offline."""
 
 
 def _common(command: F) -> F:
-    output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+    output = click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="The format.",
+    )
     return click.argument("name")(manifests_option(output(mesh_options(command))))
 
 

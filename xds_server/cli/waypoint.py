@@ -64,7 +64,9 @@ _namespace = click.option(
     default="",
     help="The namespace. [default: that of the kubeconfig's context, or default]",
 )
-_everywhere = click.option("-A", "--all-namespaces", "everywhere", is_flag=True)
+_everywhere = click.option(
+    "-A", "--all-namespaces", "everywhere", is_flag=True, help="Those of all namespaces."
+)
 _for = click.option("--for", "traffic", default="", help="Whose: all, none, service or workload.")
 _revision = click.option("-r", "--revision", default="", help="The revision to label it with.")
 _of_revision = click.option("-r", "--revision", default="", help="All waypoints of this revision.")
@@ -77,7 +79,12 @@ _timeout = click.option(
     help="How long to wait.",
 )
 _output = click.option(
-    "-o", "--output", type=click.Choice(["table", "yaml", "json"]), default="table"
+    "-o",
+    "--output",
+    type=click.Choice(["table", "yaml", "json"]),
+    default="table",
+    show_default=True,
+    help="The format.",
 )
 _where = _options(
     click.option(
@@ -99,7 +106,14 @@ _where = _options(
 
 @waypoint.command()
 @_options(_name, _namespace, _for, _revision)
-@click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["yaml", "json"]),
+    default="yaml",
+    show_default=True,
+    help="The format.",
+)
 @click.pass_obj
 def generate(
     name: str, /, own_name: str | None, namespace: str, traffic: str, revision: str, output: str
@@ -139,7 +153,7 @@ def apply(name: str, /, own_name: str | None, mesh: "Mesh", **asked: Any) -> Non
     _at(mesh, asked, lambda place: operations.apply(place, spec, enrolment, patience, click.echo))
 
 
-@waypoint.command()
+@waypoint.command(short_help="Remove waypoints by name, all, or those of a revision.")
 @click.argument("names", nargs=-1)
 @_options(_namespace, _of_revision, _where)
 @click.option("--all", "everything", is_flag=True, help="All waypoints of the namespace.")
@@ -182,7 +196,7 @@ def list_waypoints(everywhere: bool, output: str, mesh: "Mesh", **asked: Any) ->
     _report(mesh, asked)
 
 
-@waypoint.command()
+@waypoint.command(short_help="Show whether waypoints are ready.")
 @_options(_namespace, _everywhere, _output)
 @click.option(
     "-w/ ",
