@@ -179,6 +179,15 @@ def test_without_a_kubeconfig_there_is_one_line(command: list[str], tmp_path: Pa
     )
 
 
+def test_a_mesh_configuration_that_is_no_yaml_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "mesh.yaml"
+    path.write_text("trustDomain: [")
+    code, _, err = run("status", "-f", BOOKINFO, "--mesh-config", str(path))
+    assert code == 1
+    assert err.startswith(f"Error: {path}:1: is no valid YAML: ")
+    assert err.count("\n") == 1
+
+
 def test_an_empty_folder_is_not_taken_for_a_fine_one(tmp_path: Path) -> None:
     code, out, err = run("status", "-f", str(tmp_path))
     assert (code, out) == (0, "nothing here has a status\n")

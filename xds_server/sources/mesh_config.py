@@ -23,6 +23,9 @@ def load_mesh_config(path: Path, given: Mesh) -> Mesh:
         document = yaml.safe_load(path.read_text())
         if isinstance(document, dict) and document.get("kind") == "ConfigMap":
             document = yaml.safe_load(_data(document))
+    except yaml.MarkedYAMLError as problem:
+        line = f":{problem.problem_mark.line + 1}" if problem.problem_mark else ""
+        raise MeshConfigError(f"{path}{line}: is no valid YAML: {problem.problem}") from None
     except (OSError, UnicodeError, yaml.YAMLError) as problem:
         raise MeshConfigError(f"{path}: {problem}") from None
     config = read_mesh_config(document, given)
