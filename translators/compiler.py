@@ -21,6 +21,7 @@ from translators.edition import (
     Stale,
     next_edition,
     next_near,
+    undisputed,
 )
 from translators.gateway_api import (
     Assembly,
@@ -268,7 +269,7 @@ class Compiler:
             if plan is not None:
                 return plan
         configs = [self._configs((waypoint, service)) for service in self._members(waypoint)]
-        configs += self._lingering(waypoint)
+        configs += undisputed(self._lingering(waypoint), configs)
         assembly = gateway_api.assemble(self.mesh, configs)
         return Plan(assembly, configs, self._nodes(waypoint, assembly), complete=True)
 

@@ -102,3 +102,18 @@ def next_near(
         return before
     after = {**before, **changed}
     return {key: one for key, one in after.items() if one.nearness and key not in gone}
+
+
+def undisputed(
+    lingering: Iterable[ServiceConfig], configs: Iterable[ServiceConfig]
+) -> list[ServiceConfig]:
+    """Those of services that have left whose host no other object has taken over by now.
+
+    Clients that still come by the address of the one would be sent to the other.
+    """
+    taken = {cluster.name: cluster for config in configs for cluster in config.clusters}
+    return [
+        config
+        for config in lingering
+        if all(taken.get(cluster.name, cluster) == cluster for cluster in config.clusters)
+    ]

@@ -18,6 +18,8 @@ from translators.resources.core import Service
 from translators.resources.gateway import Gateway
 from translators.resources.httproute import HttpBackend, HttpRule
 from translators.resources.metadata import KubernetesObject, Metadata
+from translators.resources.serviceentry import ServiceEntry
+from translators.resources.workloadentry import Workload
 from translators.wire import Resource, ResourceKey
 from translators.world import Change, Reader
 
@@ -337,3 +339,21 @@ def test_one_policy_of_many_is_read_again_alone(
     fresh = Compiler(Mesh())
     fresh.apply(put([*worlds.world(2, 5, 3, rules=2), *many, edited]))
     assert fresh.resources(FIRST) == compiler.resources(FIRST)
+
+
+def test_what_has_gone_is_not_answered_for_by_another_that_has_its_host():
+    compiler, service = lingering(), worlds.service("ns-0", 0, 2)
+    labels = {"istio.io/use-waypoint": "waypoint", "istio.io/use-waypoint-namespace": "ns-0"}
+    entry = ServiceEntry(
+        Metadata("e", "ns-1", labels),
+        hosts=("svc-2.ns-0.svc.cluster.local",),
+        ports=service.ports,
+        resolution="STATIC",
+        endpoints=(Workload("6.6.6.6"),),
+    )
+    compiler.apply(put([entry]))
+    compiler.resources(FIRST)
+    compiler.apply(put([moved(service, "ns-1")]))
+    (table,) = (one for key, one in compiler.resources(FIRST).items() if key.name == "connect")
+    assert b"svc-2.ns-0.svc.cluster.local:80" in table.body
+    assert f"{service.cluster_ips[0]}:80".encode() not in table.body
