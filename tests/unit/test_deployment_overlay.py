@@ -83,6 +83,32 @@ def test_changes_neither_of_the_two():
 
 
 @pytest.mark.parametrize(
+    ("pod", "field"),
+    [
+        ("{serviceAccountName: admin}", "serviceAccountName"),
+        ("{serviceAccountName: null}", "serviceAccountName"),
+        ("{serviceAccount: admin}", "serviceAccount"),
+        ("{hostNetwork: true}", "hostNetwork"),
+        ("{hostPID: true}", "hostPID"),
+        ("{volumes: [{name: a, hostPath: {path: /}}]}", "volumes[a].hostPath"),
+        (
+            "{containers: [{name: istio-proxy, securityContext: {privileged: true}}]}",
+            "containers[istio-proxy].securityContext.privileged",
+        ),
+        (
+            "{initContainers: [{name: a, securityContext: {capabilities: {add: [SYS_ADMIN]}}}]}",
+            "initContainers[a].securityContext.capabilities.add",
+        ),
+        ("{containers: [{name: a, ports: [{containerPort: 1, hostPort: 1}]}]}", "ports.hostPort"),
+    ],
+)
+def test_gives_a_pod_neither_another_identity_nor_its_node(pod: str, field: str):
+    with pytest.raises(InvalidParameters, match="must not change") as caught:
+        made(deployment=f"spec: {{template: {{spec: {pod}}}}}")
+    assert field in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("key", "text", "reason"),
     [
         ("deployment", "spec: [", "no YAML"),

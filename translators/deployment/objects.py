@@ -16,6 +16,7 @@ from translators.deployment.pod import (
     pod_spec,
     roots_files,
 )
+from translators.deployment.privileges import gained
 from translators.deployment.settings import DeploymentSettings
 from translators.gateway_api.binding import CONTROLLER, WAYPOINT_CLASS
 from translators.gateway_api.labels import MANAGED
@@ -252,6 +253,7 @@ def _is_table(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
 
 
+_POD = ("spec", "template", "spec")
 _FIXED = (
     ("apiVersion",),
     ("kind",),
@@ -264,7 +266,7 @@ _FIXED = (
 
 
 def _changed(plain: Manifest, made: Manifest) -> Iterator[str]:
-    """The fields that tell whose the object is, as far as an overlay changed them."""
+    """What no overlay may change: the fields that tell whose an object is, and a pod's rights."""
     for path in _FIXED:
         if _at(plain, path) != _at(made, path):
             yield ".".join(path)
@@ -273,6 +275,9 @@ def _changed(plain: Manifest, made: Manifest) -> Iterator[str]:
         for key in (MANAGED, GATEWAY_NAME, _CLASS_NAME):
             if before is not None and _at(after, (key,)) != before[key]:
                 yield f"{'.'.join(place)}[{key}]"
+    pods = [_at(each, _POD) for each in (plain, made)]
+    if all(isinstance(pod, dict) for pod in pods):
+        yield from (f"{'.'.join(_POD)}.{path}" for path in gained(*pods))
 
 
 def _at(value: Any, path: tuple[str, ...]) -> Any:
