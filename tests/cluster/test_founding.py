@@ -172,8 +172,7 @@ async def test_a_killed_leader_is_not_missed(
             await eventually(lambda: counters.streams_open == 1, "reconnected", timeout_s=30)
             await asyncio.sleep(1)
             assert writes(cluster) == before
-            # But for its certificate, which each replica issues itself, Envoy has it all already.
-            assert set(+counters.resources) <= {TypeUrl.SECRET}
+            assert +counters.resources == {}  # Envoy has it all already
             await cluster.kubectl("delete", "httproute", "web")
             await eventually(lambda: counters.resources[TypeUrl.ROUTE] > 0)
             await cluster.apply(GATEWAY.replace("name: waypoint", "name: another"))

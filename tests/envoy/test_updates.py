@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -127,6 +128,7 @@ async def test_a_renewed_certificate_closes_no_connection(mesh: Mesh) -> None:
         assert (await http1_request(tunnel, "GET", "/")).status == 200
         identity = next(i for i in svids._held if i.uri == mesh.clients.waypoint.identity)
         svids.forget(identity)
+        svids._ttl -= timedelta(hours=1)  # else it would be the same again
         svids.get(identity)
         mesh.plane.server._renewed(frozenset({identity}))
         await mesh.plane.until_obeyed(by=mesh.name)

@@ -3,12 +3,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.authorities import NOW, CaSpec, make_ca
 from xds_server.identity.authority import Authority, create_authority
-from xds_server.identity.rotation import RotatingSvids, renewal_time
+from xds_server.identity.rotation import RotatingSvids, term_start
 from xds_server.identity.spiffe import SpiffeId
 
 HOUR = timedelta(hours=1)
@@ -39,29 +42,51 @@ class Setup:
 @given(
     st.sampled_from(WAYPOINTS),
     st.timedeltas(min_value=timedelta(seconds=1), max_value=timedelta(days=1)),
+    st.floats(min_value=0, max_value=0.99),
 )
-def test_renewal_falls_between_50_and_70_percent_of_life(
-    identity: SpiffeId, life: timedelta
+def test_a_term_is_half_a_life_and_begins_when_it_began(
+    identity: SpiffeId, life: timedelta, later: float
 ) -> None:
-    after = renewal_time(identity, NOW, NOW + life) - NOW
-    assert 0.5 * life <= after <= 0.7 * life
+    start = term_start(identity, NOW, life)
+    assert start <= NOW < start + life / 2
+    assert term_start(identity, start + later * life / 2, life) == start
 
 
 def test_renewals_are_spread_and_the_same_in_every_replica() -> None:
-    times = [renewal_time(identity, NOW, NOW + HOUR) for identity in WAYPOINTS]
-    assert times == [renewal_time(identity, NOW, NOW + HOUR) for identity in WAYPOINTS]
+    times = [term_start(identity, NOW, HOUR) for identity in WAYPOINTS]
+    assert times == [term_start(identity, NOW, HOUR) for identity in WAYPOINTS]
     assert len(set(times)) == len(times)
-    tenth = 0.02 * HOUR
+    tenth = 0.05 * HOUR
     for n in range(10):
-        start = NOW + 0.5 * HOUR + n * tenth
-        assert any(start <= time < start + tenth for time in times)
+        start = NOW - (n + 1) * tenth
+        assert any(start <= time <= start + tenth for time in times)
+
+
+def test_replicas_and_restarts_have_the_same_svids_and_strangers_have_others() -> None:
+    authority = create_authority(NOW)
+    one, other, stranger = Setup(authority), Setup(authority), Setup()
+    other.clock.now = term_start(WAYPOINT, NOW, HOUR) + 0.49 * HOUR
+    assert one.svids.get(WAYPOINT) == other.svids.get(WAYPOINT)
+    assert one.svids.get(WAYPOINT).key != one.svids.get(WAYPOINTS[1]).key
+    assert one.svids.get(WAYPOINT).key != stranger.svids.get(WAYPOINT).key
+
+
+@pytest.mark.parametrize("key", [None, rsa.generate_private_key(65537, 2048)])
+def test_a_derived_svid_verifies(key: rsa.RSAPrivateKey | None) -> None:
+    root = make_ca(CaSpec(), key=key)
+    authority = Authority(root.certificate, root.key, (), (root.certificate,))
+    svid = Setup(authority).svids.get(WAYPOINT)
+    leaf = x509.load_pem_x509_certificates(svid.chain)[0]
+    leaf.verify_directly_issued_by(root.certificate)
+    assert load_pem_private_key(svid.key, None).public_key() == leaf.public_key()
+    assert svid == Setup(authority).svids.get(WAYPOINT)
 
 
 def test_an_identity_keeps_its_svid_until_renewal_is_due() -> None:
     setup = Setup()
     svid = setup.svids.get(WAYPOINT)
     due = setup.svids.next_renewal()
-    assert due == renewal_time(WAYPOINT, NOW, svid.not_after)
+    assert due == term_start(WAYPOINT, NOW, HOUR) + HOUR / 2
 
     setup.clock.now = due - timedelta(microseconds=1)
     assert setup.svids.renew_due() == frozenset()
@@ -73,7 +98,7 @@ def test_an_identity_keeps_its_svid_until_renewal_is_due() -> None:
     assert (renewed.serial, renewed.key) != (svid.serial, svid.key)
     assert renewed.not_after == (due + HOUR).replace(microsecond=0)
     assert setup.changes == [{WAYPOINT}]
-    assert setup.svids.next_renewal() == renewal_time(WAYPOINT, due, renewed.not_after)
+    assert setup.svids.next_renewal() == due + HOUR / 2
 
 
 def test_the_first_svid_is_no_change() -> None:
@@ -87,7 +112,7 @@ def test_one_round_tells_of_all_that_it_renewed_at_once() -> None:
     setup = Setup()
     for identity in WAYPOINTS:
         setup.svids.get(identity)
-    setup.clock.now = NOW + 0.7 * HOUR
+    setup.clock.now = NOW + 0.5 * HOUR
     assert setup.svids.renew_due() == set(WAYPOINTS)
     assert setup.changes == [frozenset(WAYPOINTS)]
 

@@ -10,11 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import (
@@ -35,6 +37,10 @@ MIN_TTL = timedelta(seconds=1)
 # Verifiers whose clock is a little behind must accept a certificate that is brand new.
 BACKDATE = timedelta(minutes=2)
 ROOT_LIFETIME = timedelta(days=3650)
+
+# FIPS 186-5, A.2.1: 64 bits more than the order of the group, so that no scalar is likelier.
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_SCALAR_BYTES = 40
 
 SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -69,9 +75,21 @@ class Authority:
         life of the issuer. Raises ValueError if ``ttl`` is not between MIN_TTL and MAX_TTL, and
         AuthorityError if the issuer is not valid at ``now``.
         """
-        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(identity.uri)])
-        usages = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
-        return Svid(identity, *self._issue(names, usages, now, ttl))
+        key = ec.generate_private_key(ec.SECP256R1())
+        return Svid(identity, *self._issue(_workload(identity), (now, now, ttl), key))
+
+    def derive(self, identity: SpiffeId, start: datetime, now: datetime, ttl: timedelta) -> Svid:
+        """The SVID of an identity that counts from ``start`` on: the same one, whoever asks.
+
+        Its key and its serial number are derived from the authority's own key (HKDF, RFC 5869),
+        and signatures are deterministic (RFC 6979). So all who hold this authority, other replicas
+        and later processes, make the same bytes, and a proxy that goes from one to another keeps
+        what it has. Nothing about the authority's key or other SVIDs follows from one. Raises as
+        ``issue`` does.
+        """
+        about = f"{identity.uri} {start.isoformat()} {ttl.total_seconds():.0f}"
+        key, serial = self._derived(about)
+        return Svid(identity, *self._issue(_workload(identity), (start, now, ttl), key, serial))
 
     def issue_server(
         self, hosts: Iterable[str], now: datetime, ttl: timedelta = DEFAULT_TTL
@@ -83,8 +101,9 @@ class Authority:
         """
         given = tuple(dict.fromkeys(hosts))
         names = x509.SubjectAlternativeName([general_name(host) for host in given])
-        usages = [ExtendedKeyUsageOID.SERVER_AUTH]
-        return ServerCertificate(given, *self._issue(names, usages, now, ttl))
+        subject = _Subject(names, (ExtendedKeyUsageOID.SERVER_AUTH,))
+        key = ec.generate_private_key(ec.SECP256R1())
+        return ServerCertificate(given, *self._issue(subject, (now, now, ttl), key))
 
     def trust_bundle(self) -> bytes:
         """The PEM roots that peers verify each other against."""
@@ -116,20 +135,23 @@ class Authority:
 
     def _issue(
         self,
-        names: x509.SubjectAlternativeName,
-        usages: Iterable[x509.ObjectIdentifier],
-        now: datetime,
-        ttl: timedelta,
+        subject: "_Subject",
+        life: tuple[datetime, datetime, timedelta],
+        key: ec.EllipticCurvePrivateKey,
+        serial: int = 0,
     ) -> tuple[bytes, bytes, datetime, datetime, int]:
-        """The chain, the key, the start and end of the leaf's life, and its serial number."""
+        """The chain, the key, the start and end of the leaf's life, and its serial number.
+
+        ``life`` is from when it counts, the time now, and for how long it counts.
+        """
+        start, now, ttl = life
         if not MIN_TTL <= ttl <= MAX_TTL:
             raise ValueError(f"a TTL of {ttl} is not between {MIN_TTL} and {MAX_TTL}")
         self._require_valid(self.issuer, now)
-        key = ec.generate_private_key(ec.SECP256R1())
         leaf = self._sign(
-            _leaf_builder(names, usages, key.public_key(), self.issuer)
-            .not_valid_before(max(now - BACKDATE, self.issuer.not_valid_before_utc))
-            .not_valid_after(min(now + ttl, self.issuer.not_valid_after_utc))
+            _leaf_builder(subject, key.public_key(), self.issuer, serial or _serial_number())
+            .not_valid_before(max(start - BACKDATE, self.issuer.not_valid_before_utc))
+            .not_valid_after(min(start + ttl, self.issuer.not_valid_after_utc))
         )
         return (
             _to_pem((leaf, *self._presented)),
@@ -139,8 +161,19 @@ class Authority:
             leaf.serial_number,
         )
 
+    def _derived(self, about: str) -> tuple[ec.EllipticCurvePrivateKey, int]:
+        """A P-256 key and a serial number that depend on the authority and the text alone."""
+        secret = self.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        info = b"waypost svid 1 " + self.issuer.fingerprint(hashes.SHA256()) + about.encode()
+        made = HKDF(hashes.SHA256(), _SCALAR_BYTES + 16, None, info).derive(secret)
+        scalar = 1 + int.from_bytes(made[:_SCALAR_BYTES]) % (_P256_ORDER - 1)
+        serial = int.from_bytes(made[_SCALAR_BYTES:]) or 1
+        return ec.derive_private_key(scalar, ec.SECP256R1()), serial
+
     def _sign(self, builder: x509.CertificateBuilder) -> x509.Certificate:
-        return builder.sign(self.key, _digest(self.key))
+        is_curve = isinstance(self.key, ec.EllipticCurvePrivateKey)
+        deterministic = True if is_curve else None  # RSA signatures of this kind always are
+        return builder.sign(self.key, _digest(self.key), ecdsa_deterministic=deterministic)
 
     @staticmethod
     def _require_valid(certificate: x509.Certificate, now: datetime) -> None:
@@ -185,20 +218,29 @@ def general_name(host: str) -> x509.GeneralName:
     return x509.DNSName(host)
 
 
+class _Subject(NamedTuple):
+    """Whom a leaf names, and what for."""
+
+    names: x509.SubjectAlternativeName
+    usages: tuple[x509.ObjectIdentifier, ...]
+
+
+def _workload(identity: SpiffeId) -> _Subject:
+    names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(identity.uri)])
+    return _Subject(names, (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH))
+
+
 def _leaf_builder(
-    names: x509.SubjectAlternativeName,
-    usages: Iterable[x509.ObjectIdentifier],
-    key: ec.EllipticCurvePublicKey,
-    issuer: x509.Certificate,
+    subject: _Subject, key: ec.EllipticCurvePublicKey, issuer: x509.Certificate, serial: int
 ) -> x509.CertificateBuilder:
     identifier = x509.SubjectKeyIdentifier.from_public_key(key)
     return (
-        x509.CertificateBuilder(issuer.subject, x509.Name([]), key, _serial_number())
+        x509.CertificateBuilder(issuer.subject, x509.Name([]), key, serial)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(digital_signature=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(list(usages)), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(subject.usages), critical=False)
         # RFC 5280 4.2.1.6: critical, because the subject is empty.
-        .add_extension(names, critical=True)
+        .add_extension(subject.names, critical=True)
         .add_extension(identifier, critical=False)
         .add_extension(_issuer_key_identifier(issuer), critical=False)
     )

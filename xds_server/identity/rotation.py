@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 import structlog
@@ -14,22 +14,22 @@ from xds_server.identity.svid import Svid
 
 _log = structlog.get_logger(__name__)
 
-# Renewal falls into this part of an SVID's life.
-_EARLIEST, _LATEST = 0.5, 0.7
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RETRY = timedelta(seconds=30)
 # Sleeping stops while a machine is suspended, its wall clock does not: look at it now and then.
 _LONGEST_SLEEP = timedelta(minutes=1)
 _SHORTEST_SLEEP = timedelta(seconds=1)
 
 
-def renewal_time(identity: SpiffeId, issued: datetime, not_after: datetime) -> datetime:
-    """When to renew: at 50 to 70 % of the time from ``issued`` to ``not_after``.
+def term_start(identity: SpiffeId, now: datetime, ttl: timedelta) -> datetime:
+    """When the term of ``now`` began: an SVID counts from then on, and is renewed with the next.
 
-    Where in that span depends on the identity alone, so that SVIDs that were issued together are
-    not all renewed together, and every replica and restart computes the same.
+    Terms are half as long as SVIDs live. When they begin depends on the identity alone, so that
+    SVIDs are not all renewed together, and every replica and restart has the same.
     """
+    term = ttl / 2
     spread = int.from_bytes(blake2b(identity.uri.encode(), digest_size=4).digest()) / 2**32
-    return issued + (_EARLIEST + (_LATEST - _EARLIEST) * spread) * (not_after - issued)
+    return now - (now - _EPOCH + spread * term) % term
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,9 @@ class RotatingSvids:
             return
 
     def _issue(self, identity: SpiffeId, now: datetime) -> _Held:
-        svid = self._authority.issue(identity, now, self._ttl)
-        held = _Held(svid, renewal_time(identity, now, svid.not_after))
+        start = term_start(identity, now, self._ttl)
+        svid = self._authority.derive(identity, start, now, self._ttl)
+        held = _Held(svid, min(start + self._ttl / 2, svid.not_after))
         self._held[identity] = held
         self.issued += 1
         self._changed.set()
