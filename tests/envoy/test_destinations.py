@@ -41,8 +41,8 @@ async def test_a_pod_with_another_identity_gets_nothing(mesh: Mesh) -> None:
     web = mesh.offer("impostor", {"pod": "impostor"})
     await mesh.put("impostor", web.manifest)
     assert (await mesh.get(web.http)).status == 503
-    async with await mesh.tunnel(web.tcp) as tunnel:
-        with pytest.raises(StreamClosedError):
+    with pytest.raises((StreamClosedError, ConnectRefusedError)):  # if known before the answer
+        async with await mesh.tunnel(web.tcp) as tunnel:
             await tunnel.readexactly(1)
     shown = mesh.certs.svid(mesh.home, "someone").uri
     reason = re.compile(rf"certificate_SANs:_\[{re.escape(shown)}\]")

@@ -61,8 +61,11 @@ class Stand:
         return Load(self.tunnel, rate=rate, tunnels=tunnels, limit_s=300)
 
     async def until_connected(self) -> None:
-        """Return when the waypoint has a stream to the server and wants nothing more."""
-        async with asyncio.timeout(15):
+        """Return when the waypoint has a stream to the server and wants nothing more.
+
+        Envoy waits longer and longer before it tries again, up to 30 s.
+        """
+        async with asyncio.timeout(60):
             while not await self._is_synced():  # noqa: ASYNC110  a page tells of no event
                 await asyncio.sleep(0.02)
 
