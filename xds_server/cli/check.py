@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xds_server.cli.options import FOUND_PROBLEMS
+from xds_server.cli.options import FOUND_PROBLEMS, text_or_json
 
 if TYPE_CHECKING:
     from xds_server.preflight import Asked, Section
@@ -62,14 +62,7 @@ _PAUSE_S = 2.0
     metavar="SECONDS",
     help="Ask again for so long, until there are no errors.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="The format.",
-)
+@text_or_json
 def check(
     kubeconfig: Path | None,
     context: str | None,

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from xds_server.cli.options import manifests_option, mesh_options
+from xds_server.cli.options import manifests_option, mesh_options, text_or_json
 
 if TYPE_CHECKING:
     from translators.ir.waypoint import Mesh
+    from translators.resources.core import Service
     from translators.resources.metadata import KubernetesObject
+    from translators.resources.serviceentry import ServiceEntry
     from xds_server.cli.describe_text import Facts
     from xds_server.cli.manifests import Manifests
 
@@ -24,15 +26,7 @@ def describe() -> None:
 
 
 def _common(command: F) -> F:
-    output = click.option(
-        "-o",
-        "--output",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="The format.",
-    )
-    return click.argument("name")(manifests_option(output(mesh_options(command))))
+    return click.argument("name")(manifests_option(text_or_json(mesh_options(command))))
 
 
 _namespace = click.option(
@@ -46,12 +40,8 @@ _namespace = click.option(
 def service(name: str, namespace: str, manifests: Path, output: str, mesh: "Mesh") -> None:
     """Describe a Service: its waypoint, routes and policies, and the ways past the waypoint."""
     from translators.resources.core import Service
-    from xds_server.cli.describe_facts import service_facts
-    from xds_server.cli.manifests import compile_manifests
 
-    compiled = compile_manifests(manifests, mesh)
-    found = _find(compiled, Service, namespace, name)
-    _tell(compiled, service_facts(compiled, mesh, found), output)
+    _tell_of_host(Service, (namespace, name), manifests, output, mesh)
 
 
 @describe.command(short_help="The same of a ServiceEntry.")
@@ -60,12 +50,8 @@ def service(name: str, namespace: str, manifests: Path, output: str, mesh: "Mesh
 def serviceentry(name: str, namespace: str, manifests: Path, output: str, mesh: "Mesh") -> None:
     """Describe a ServiceEntry, just as a Service."""
     from translators.resources.serviceentry import ServiceEntry
-    from xds_server.cli.describe_facts import service_facts
-    from xds_server.cli.manifests import compile_manifests
 
-    compiled = compile_manifests(manifests, mesh)
-    found = _find(compiled, ServiceEntry, namespace, name)
-    _tell(compiled, service_facts(compiled, mesh, found), output)
+    _tell_of_host(ServiceEntry, (namespace, name), manifests, output, mesh)
 
 
 @describe.command(short_help="Through which waypoints it is reached.")
@@ -91,6 +77,20 @@ def namespace_(name: str, manifests: Path, output: str, mesh: "Mesh") -> None:
 
     compiled = compile_manifests(manifests, mesh)
     _tell(compiled, namespace_facts(compiled, _find(compiled, Namespace, "", name)), output)
+
+
+def _tell_of_host(
+    kind: "type[Service | ServiceEntry]",
+    key: tuple[str, str],
+    manifests: Path,
+    output: str,
+    mesh: "Mesh",
+) -> None:
+    from xds_server.cli.describe_facts import service_facts
+    from xds_server.cli.manifests import compile_manifests
+
+    compiled = compile_manifests(manifests, mesh)
+    _tell(compiled, service_facts(compiled, mesh, _find(compiled, kind, *key)), output)
 
 
 def _find(compiled: "Manifests", kind: type[T], namespace: str, name: str) -> T:

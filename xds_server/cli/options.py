@@ -121,3 +121,12 @@ manifests_option = click.option(
     type=click.Path(path_type=Path),
     help="A folder of manifests, a file, or - for standard input.",
 )
+
+text_or_json = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="The format.",
+)

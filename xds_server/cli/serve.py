@@ -149,13 +149,9 @@ def serve(
     try:
         home = namespace or _own_namespace(mesh.root_namespace)
         source, login = _origin(manifests, kubeconfig, context)
-        status: StatusWriter | None = None
-        deployer: Deployer | None = None
-        if login is not None and writes_status:
-            status = _status(login, home)
-            if deploys:
-                deployed = deployment.settings(mesh, home, secure_xds.audience)
-                deployer = _deployer(login, status, mesh, deployed)
+        status = _status(login, home) if login is not None and writes_status else None
+        deployed = deployment.settings(mesh, home, secure_xds.audience) if deploys else None
+        deployer = _deployer(login, status, mesh, deployed)
         settings = server.Settings(
             ca_dir,
             xds_address,
@@ -190,8 +186,11 @@ def _origin(
     """Where the objects come from, and the way to the cluster if they come from one."""
     if manifests is not None:
         return _folder(manifests), None
-    login = _login(kubeconfig, context)
-    return _cluster(login), login
+    from xds_server.sources.kubernetes import KubernetesSource
+    from xds_server.sources.kubernetes.login import choose_login
+
+    login = choose_login(kubeconfig, context)
+    return KubernetesSource(login), login
 
 
 def _folder(path: Path) -> "Source":
@@ -201,18 +200,6 @@ def _folder(path: Path) -> "Source":
     from xds_server.sources.files import FileSource
 
     return FileSource(path, check=manifest_check(structlog.get_logger(__name__).warning))
-
-
-def _cluster(login: "Login") -> "Source":
-    from xds_server.sources.kubernetes import KubernetesSource
-
-    return KubernetesSource(login)
-
-
-def _login(kubeconfig: Path | None, context: str | None) -> "Login":
-    from xds_server.sources.kubernetes.login import choose_login
-
-    return choose_login(kubeconfig, context)
 
 
 def _status(login: "Login", namespace: str) -> "StatusWriter":
@@ -226,10 +213,16 @@ def _status(login: "Login", namespace: str) -> "StatusWriter":
 
 
 def _deployer(
-    login: "Login", status: "StatusWriter", mesh: "Mesh", settings: "DeploymentSettings"
-) -> "Deployer":
+    login: "Login | None",
+    status: "StatusWriter | None",
+    mesh: "Mesh",
+    settings: "DeploymentSettings | None",
+) -> "Deployer | None":
+    """What deploys waypoints, by the leader that writes status; None if it is not asked for."""
     from xds_server.deployment import Deployer, managed_source
 
+    if login is None or status is None or settings is None:
+        return None
     return Deployer(status.objects, status.leader, managed_source(login), mesh, settings)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from xds_server.cli.options import FOUND_PROBLEMS, manifests_option
+from xds_server.cli.options import FOUND_PROBLEMS, manifests_option, text_or_json
 
 if TYPE_CHECKING:
     from translators.resources.metadata import ObjectKey
@@ -26,14 +26,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Which definitions of the Gateway API the cluster has.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="The format.",
-)
+@text_or_json
 def validate(manifests: Path, channel: "Channel", output: str) -> None:
     """Check manifests with the schemas and rules of their kinds, as an API server would.
 
