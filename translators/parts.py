@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 
-from translators import authorization, gateway_api
 from translators.authorization import PortPolicy
-from translators.gateway_api import RoutePart, RoutePlace
+from translators.gateway_api import RoutePart, RoutePlace, route_part
 from translators.ir.waypoint import Mesh
 from translators.memo import Memo
 from translators.resources.authorizationpolicy import AuthorizationPolicy
@@ -40,10 +39,10 @@ class Parts:
         return self._routes.questions_about(routes) | self._policies.questions_about(policies)
 
     def _read_route(self, reader: Reader, place: RoutePlace) -> RoutePart:
-        return gateway_api.route_part(reader, self._mesh, place)
+        return route_part(reader, self._mesh, place)
 
     def _read_policy(self, reader: Reader, place: _PolicyPlace) -> PortPolicy | None:
         policy = reader.find(place[0])
         if not isinstance(policy, AuthorizationPolicy):
             return None
-        return authorization.PortPolicy(policy, self._mesh, place[1])
+        return PortPolicy(policy, self._mesh, place[1])

@@ -138,6 +138,7 @@ async def test_a_ca_that_does_not_work_is_an_error(tmp_path: Path) -> None:
         options = ("--pre", "--ca-dir", str(folder))
         missing = await check(tmp_path, *options)
         assert "× the CA in" in missing.output
+        assert missing.exit_code == 79
         assert list(folder.iterdir()) == []  # looked at, not made
         open_authority(folder, datetime.now(UTC))
         (folder / "ca-key.pem").chmod(0o644)

@@ -168,12 +168,14 @@ async def test_a_class_of_somebody_else_is_left_to_them(cluster: Cluster, start:
         "metadata": {"name": "istio-waypoint"},
         "spec": {"controllerName": "example.com/other"},
     }
-    cluster.api.put(theirs)
+    before = cluster.api.put(theirs)
     cluster.api.put(gateway())
     async with start() as one:
         await one.deployed()
+        await one.settled()
         assert writes(cluster.api) == 0
-        assert "status" not in (cluster.find("", "gatewayclasses") or {})
+        key = ("gateway.networking.k8s.io", "gatewayclasses")
+        assert cluster.api.store.get(key, ("", "istio-waypoint")) == before
 
 
 async def test_what_is_as_it_should_be_is_not_written_again(cluster: Cluster, start: Start) -> None:

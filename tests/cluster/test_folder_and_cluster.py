@@ -90,7 +90,7 @@ def _has_ended(manifest: dict[str, Any]) -> bool:
 async def both(api: KubeApi, follow: Following, path: Path) -> tuple[Said, Said]:
     """What is said for a file or folder, by way of a folder and of a cluster."""
     before = dict(follow.objects)
-    folder = load_folder(path, manifest_check(pytest.skip))
+    folder = load_folder(path, manifest_check(pytest.fail))
     manifests = manifests_in(path)
     put = Put(api, manifests)
     assert put.refused <= {problem.object for problem in folder.problems}

@@ -15,12 +15,11 @@ from translators.deployment.objects import (
     roots,
 )
 from translators.deployment.parameters import NO_OVERLAYS, InvalidParameters, Overlays, overlays
-from translators.deployment.pod import CONFIG_MAP, prepare
+from translators.deployment.pod import prepare
 from translators.deployment.settings import DEFAULT_IMAGE, DeploymentSettings
 from translators.deployment.waypoints import deployable
 
 __all__ = [
-    "CONFIG_MAP",
     "CONFIG_MAPS",
     "DEFAULTS_FOR_CLASS",
     "DEFAULT_IMAGE",

@@ -19,7 +19,7 @@ from translators.deployment.pod import (
 from translators.deployment.privileges import gained
 from translators.deployment.settings import DeploymentSettings
 from translators.gateway_api.binding import CONTROLLER, WAYPOINT_CLASS
-from translators.gateway_api.labels import MANAGED
+from translators.gateway_api.labels import GATEWAY_NAME, MANAGED
 from translators.ir.waypoint import Mesh
 from translators.resources.gateway import GATEWAY_GROUP, Gateway
 
@@ -27,7 +27,6 @@ OWNER = "istio.io-mesh-controller"
 """The value of the label that tells which objects are a waypoint's."""
 
 DEFAULTS_FOR_CLASS = "gateway.istio.io/defaults-for-class"
-GATEWAY_NAME = f"{GATEWAY_GROUP}/gateway-name"
 _CLASS_NAME = f"{GATEWAY_GROUP}/gateway-class-name"
 _SERVICE_TYPE = "networking.istio.io/service-type"
 _SERVICE_TYPES = frozenset({"ClusterIP", "LoadBalancer", "NodePort"})
@@ -105,8 +104,6 @@ def roots(
 ) -> Manifest:
     """The ConfigMap with the control plane's roots; it goes with the last of the Gateways."""
     owners = [_owner(each) for each in sorted(gateways, key=lambda one: one.key)]
-    for each in owners:
-        del each["controller"]
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -145,7 +142,7 @@ def _object(kind: KindOf, gateway: Gateway, content: Manifest) -> Manifest:
         "name": gateway.meta.name,
         "namespace": gateway.meta.namespace,
         "labels": _labels(gateway),
-        "ownerReferences": [_owner(gateway)],
+        "ownerReferences": [_owner(gateway) | {"controller": True}],
     }
     annotations = _annotations(gateway)
     if kind.kind == "Service":
@@ -162,7 +159,6 @@ def _owner(gateway: Gateway) -> Manifest:
         "kind": "Gateway",
         "name": gateway.meta.name,
         "uid": gateway.meta.uid,
-        "controller": True,
     }
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -58,6 +59,7 @@ def overlays(config_maps: Iterable[Mapping[str, Any]]) -> Overlays:
     return Overlays(found)
 
 
+@lru_cache(maxsize=64)  # every Gateway is looked at at every change of the world
 def _read(what: str, text: str) -> dict[str, Any]:
     if len(text) > _MAX_OVERLAY:
         raise InvalidParameters(f"{what} is longer than {_MAX_OVERLAY} characters")

@@ -26,7 +26,7 @@ METRICS_PORT = 15020
 READY_PORT = 15021
 HBONE_PORT = 15008
 
-CONTAINER = "istio-proxy"
+_CONTAINER = "istio-proxy"
 """The container's name is Istio's, so that overlays written for Istio fit."""
 
 CONFIG_MAP = "waypost-ca-root-cert"
@@ -80,7 +80,7 @@ def pod_spec(mesh: Mesh, settings: DeploymentSettings, gateway: Gateway) -> Mani
 
 def _container(mesh: Mesh, settings: DeploymentSettings, gateway: Gateway) -> Manifest:
     return {
-        "name": CONTAINER,
+        "name": _CONTAINER,
         "image": settings.image,
         "command": [_ENVOY],
         "args": list(_arguments(mesh.cluster_domain, settings)),

@@ -13,11 +13,6 @@ from translators.ir.cluster import ServiceCluster
 from translators.resources.core import Service
 
 
-def http_cluster(scope: Scope, target: Target) -> str:
-    """The cluster that requests to a service port go to."""
-    return own_http_cluster(scope, target) or _outbound_name(target)
-
-
 def tcp_cluster(scope: Scope, target: Target) -> str:
     """The cluster that connections to a service port go to."""
     return own_tcp_cluster(scope, target) or _outbound_name(target)

@@ -55,7 +55,6 @@ PASSTHROUGH = "passthrough"
 _HTTP = "direct-http"
 _TCP = "direct-tcp"
 _HOST = "direct"
-_OVER = ("Succeeded", "Failed")
 
 Addressee = Pod | WorkloadEntry
 """What has an address of its own that clients may name."""
@@ -164,7 +163,7 @@ def why_never_served(workload: Addressee) -> str:
         return "it is a proxy itself"
     if isinstance(workload, Pod) and workload.host_network:
         return "its address is that of its node and of others"
-    if isinstance(workload, Pod) and workload.phase in _OVER:
+    if isinstance(workload, Pod) and workload.is_over:
         return "it has ended"
     return ""
 

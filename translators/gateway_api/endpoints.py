@@ -162,7 +162,7 @@ def _from_pods(reader: Reader, served: Served, port: ServicePort) -> Iterator[_C
 
 
 def _runs(served: Served, pod: Pod) -> bool:
-    if pod.phase in ("Succeeded", "Failed"):
+    if pod.is_over:
         return False
     published = isinstance(served, Service) and served.publish_not_ready
     return published or (pod.ready and not pod.terminating)

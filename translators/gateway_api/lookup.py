@@ -24,19 +24,20 @@ def find_host(
     service = find_service(reader, mesh, host, namespace)
     if service is not None:
         return service
-    found = [
+    found = (
         entry
         for entry in reader.select(ENTRIES_BY_HOST, host.lower().rstrip("."))
         if namespace in ("", entry.meta.namespace) and is_visible(entry, client)
-    ]
-    found.sort(
+    )
+    return min(
+        found,
         key=lambda entry: (
             find_port(entry, port) is None,
             entry.meta.namespace != client,
             seniority(entry.meta),
-        )
+        ),
+        default=None,
     )
-    return found[0] if found else None
 
 
 def find_entry(reader: Reader, host: str, port: int) -> ServiceEntry | None:

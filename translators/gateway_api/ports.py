@@ -113,11 +113,6 @@ class Port:
         return isinstance(served, ServiceEntry) and served.resolution == "DYNAMIC_DNS"
 
     @property
-    def home(self) -> str:
-        """The namespace of the service."""
-        return self.service.meta.namespace
-
-    @property
     def http_name(self) -> str | None:
         """The name of its HTTP chain, if it has one."""
         return http_name(self.number, self.host) if self.protocol.speaks_http else None

@@ -84,11 +84,13 @@ def hosts_of(reader: Reader, mesh: Mesh, served: Served) -> tuple[Host, ...]:
     names = host_names(served)
     if allocates(served):
         return tuple(Host(name, allocated(reader, served, name)) for name in names)
-    first, *others = (*names, "")
+    if not names:
+        return ()
+    first, *others = names
     single = dict.fromkeys(one for text in served.addresses for one in single_addresses(text))
     ranges = dict.fromkeys(text for text in served.addresses if is_servable_range(text))
     reached = Host(first, tuple(single), tuple(ranges))
-    return (reached, *(Host(name, ()) for name in others[:-1])) if names else ()
+    return (reached, *(Host(name, ()) for name in others))
 
 
 def host_names(entry: ServiceEntry) -> tuple[str, ...]:

@@ -76,3 +76,8 @@ class Pod(KubernetesObject):
     phase: str = ""
     ready: bool = True
     terminating: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended for good."""
+        return self.phase in ("Succeeded", "Failed")

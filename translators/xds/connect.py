@@ -16,9 +16,7 @@ from translators.xds.address import split_address
 from translators.xds.address_range import authority_pattern, is_range
 from translators.xds.connect_policy import on_connect
 from translators.xds.direct import pod_hosts
-from translators.xds.filters.ext_authz import armed_checks
 from translators.xds.filters.menu import Armed, per_filter_config
-from translators.xds.filters.rbac import armed_layers, armed_rbac, armed_verdicts
 from translators.xds.filters.set_filter_state import armed_destination
 from translators.xds.metadata import provenance
 from translators.xds.names import CONNECT_ROUTES
@@ -30,6 +28,7 @@ from translators.xds.tunnel import (
     tunnel_by_authority,
     tunnel_to,
 )
+from translators.xds.tunnel_guard import armed_on_connect
 
 # The admin interface listens there: no range, however large, leads anybody to it.
 _INSIDE = ["127.0.0.1:*", "0.0.0.0:*"]
@@ -80,15 +79,7 @@ def _single(authorities: list[str]) -> list[str]:
 
 
 def _armed(host: ConnectHost, authorities: list[str]) -> tuple[Armed, ...]:
-    guard = on_connect(host.authorization, tuple(authorities))
-    layers = on_connect(host.layered, tuple(authorities))
-    opaque = on_connect(host.opaque, tuple(authorities))
-    return (
-        *armed_layers(layers),
-        *armed_checks(guard),
-        *armed_rbac(guard),
-        *armed_verdicts(opaque),
-    )
+    return armed_on_connect(host, lambda rules: on_connect(rules, tuple(authorities)))
 
 
 def _virtual_host(host: ConnectHost, authorities: list[str]) -> VirtualHost:

@@ -18,9 +18,7 @@ from translators.ir.listener import ConnectPods, DirectListener
 from translators.xds.access_log import refused_connection_log
 from translators.xds.address import join_host
 from translators.xds.connect_policy import on_connect_to_hosts
-from translators.xds.filters.ext_authz import armed_checks
 from translators.xds.filters.menu import per_filter_config
-from translators.xds.filters.rbac import armed_layers, armed_rbac, armed_verdicts
 from translators.xds.filters.set_filter_state import armed_destination, same_destination
 from translators.xds.internal import (
     SNIFFING,
@@ -32,6 +30,7 @@ from translators.xds.internal import (
 from translators.xds.names import ENCAP, MAIN_INTERNAL_DIRECT, PASSTHROUGH
 from translators.xds.text import regex
 from translators.xds.tunnel import tunnel_by_authority
+from translators.xds.tunnel_guard import armed_on_connect
 
 # Numbers that everybody reads alike: a policy for port 80 must not miss one for 080 or 65616.
 _PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
@@ -71,15 +70,7 @@ def pod_hosts(groups: Iterable[ConnectPods]) -> Iterator[VirtualHost]:
 
 def _virtual_host(group: ConnectPods, addresses: list[str]) -> VirtualHost:
     hosts = [join_host(address) for address in addresses]
-    guard = on_connect_to_hosts(group.authorization, addresses)
-    layers = on_connect_to_hosts(group.layered, addresses)
-    opaque = on_connect_to_hosts(group.opaque, addresses)
-    armed = (
-        *armed_layers(layers),
-        *armed_checks(guard),
-        *armed_rbac(guard),
-        *armed_verdicts(opaque),
-    )
+    armed = armed_on_connect(group, lambda rules: on_connect_to_hosts(rules, addresses))
     cluster = ENCAP if group.identity else PASSTHROUGH
     return VirtualHost(
         name=f"direct|{group.identity or PASSTHROUGH}",

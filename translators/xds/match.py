@@ -22,8 +22,9 @@ from translators.xds.names import TCP_DESTINATION
 from translators.xds.peer import peer_in_namespaces
 from translators.xds.text import escaped, exact, regex
 
-# What Envoy accepts as path_separated_prefix; it refuses a whole table for one that it does not.
 _ALL = RouteMatch()
+
+# What Envoy accepts as path_separated_prefix; it refuses a whole table for one that it does not.
 _SEPARABLE = re.compile("[^?#]+[^?#/]")
 
 

@@ -25,6 +25,8 @@ from xds_server.ads import AdsCounters
 from xds_server.identity.peer import Proof, Reason
 from xds_server.snapshots import SnapshotStore
 
+_VERSION = version("waypost")
+
 _SHORT = {
     TypeUrl.CLUSTER: "cds",
     TypeUrl.ENDPOINT: "eds",
@@ -94,7 +96,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """All figures as of now."""
         info = GaugeMetricFamily("waypost_info", "The version that runs.", labels=["version"])
-        info.add_metric([version("waypost")], 1)
+        info.add_metric([_VERSION], 1)
         yield info
         yield from self._streams()
         yield from self._callers()

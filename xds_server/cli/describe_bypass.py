@@ -62,9 +62,7 @@ def uncaptured(pods: Iterable[Pod]) -> list[str]:
     return [
         f"{pod.meta.namespace}/{pod.meta.name}"
         for pod in pods
-        if not speaks_hbone(pod)
-        and _OF_GATEWAY not in pod.meta.labels
-        and pod.phase not in ("Succeeded", "Failed")
+        if not speaks_hbone(pod) and _OF_GATEWAY not in pod.meta.labels and not pod.is_over
     ]
 
 

@@ -49,7 +49,6 @@ _SURVEY_S = 600.0  # what others did to our words is put right after this time
 _RATE = 20.0  # objects a second
 _BURST = 40
 _ATTEMPTS = 3  # to hear all that is to be said before it changes
-_SLICE_S = 0.005  # that one turn of the event loop may be kept busy
 
 
 class StatusWriter:
