@@ -272,7 +272,7 @@ async def test_whoever_lost_the_lease_without_noticing_writes_nothing(
     lease = api.store.get(("coordination.k8s.io", "leases"), ("default", "waypost-status"))
     assert lease is not None
     api.put({**lease, "spec": {**lease["spec"], "holderIdentity": "other"}})
-    one.writer._confirmed_at = float("-inf")
+    one.writer.leader._confirmed_at = float("-inf")
     before = patches(api)
     one.writer.leader._won.set()
     api.put(route("late"))

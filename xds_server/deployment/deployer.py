@@ -24,12 +24,13 @@ from xds_server.sources.source import Source
 from xds_server.status import Leader, Objects
 from xds_server.status.backlog import Backlog, Bucket
 from xds_server.status.breather import Breather
+from xds_server.status.leader import CONFIRM_S
 from xds_server.status.objects import Refused
+from xds_server.status.trouble import Trouble
 
 _log = structlog.get_logger(__name__)
 
 _GATHER_S = 0.2  # changes that come within this time are looked at together
-_CONFIRM_S = 1.0  # the lease is read again if that was longer ago
 _RATE = 10.0  # waypoints a second
 _BURST = 20
 
@@ -58,7 +59,6 @@ class Deployer:
         prepare(mesh, settings)  # now, while nobody waits for this thread
         self._leader = leader
         self._source = source
-        self._objects = objects
         self._changed = asyncio.Event()
         self._synced = asyncio.Event()
         self._shelf = Shelf(self._changed.set)
@@ -69,9 +69,7 @@ class Deployer:
         self._bucket = Bucket(_RATE, _BURST)
         self._jobs: dict[ObjectKey, Job] = {}
         self._verdicts: dict[ObjectKey, Condition] = {}
-        self._problem = ""
-        self._failures = 0
-        self._confirmed_at = float("-inf")
+        self._trouble = Trouble(objects.transport)
         self._look_at = float("-inf")
         self._tell: Callable[[], None] = lambda: None
 
@@ -86,7 +84,8 @@ class Deployer:
 
     def problems(self) -> list[str]:
         """What can't be deployed, and why."""
-        general = [f"waypoints can't be deployed: {self._problem}"] if self._problem else []
+        problem = self._trouble.problem
+        general = [f"waypoints can't be deployed: {problem}"] if problem else []
         followed = [f"deployed objects: {each}" for each in self._source.problems()]
         told = [
             f"{verdict.origin}: {verdict.message}" for _, verdict in sorted(self._verdicts.items())
@@ -115,11 +114,11 @@ class Deployer:
             try:
                 await self._lead(wishes)
             except (Refused, TransportError) as error:
-                await self._pause(error)
+                await self._trouble.pause(error)
             except Exception as error:
                 # Users have their routes served, even if we can't deploy them more waypoints.
                 _log.exception("waypoints can't be deployed")
-                await self._pause(error)
+                await self._trouble.pause(error)
 
     async def _lead(self, wishes: Ask) -> None:
         """Put right what differs; returns when this replica leads no more."""
@@ -132,7 +131,7 @@ class Deployer:
                 self._look_at = now + AGAIN_S if is_due else self._look_at
             elif (key := self._backlog.next(now)) is None:
                 await self._rest()
-            elif await self._is_confirmed():
+            elif await self._leader.confirm():
                 await asyncio.sleep(self._bucket.take(time.monotonic()))
                 await self._try(key)
 
@@ -140,33 +139,14 @@ class Deployer:
         """Wait for something to do, but not long enough to miss that another leads."""
         until = min(self._backlog.next_due(), self._look_at) - time.monotonic()
         with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, min(_CONFIRM_S, until))):
+            async with asyncio.timeout(max(0.0, min(CONFIRM_S, until))):
                 await self._changed.wait()
                 await asyncio.sleep(_GATHER_S)
-
-    async def _is_confirmed(self) -> bool:
-        """Whether this replica still leads, as of a moment ago. Raises ``Refused`` and others."""
-        now = time.monotonic()
-        if now - self._confirmed_at > _CONFIRM_S:
-            await self._leader.confirm()
-            self._confirmed_at = now
-        return self._leader.leads
-
-    async def _pause(self, error: Exception) -> None:
-        """Leave the API server alone: ever longer, and as long as it asks for."""
-        self._problem = str(error) or type(error).__name__
-        self._failures += 1
-        asked_for = error.retry_after if isinstance(error, Refused) else 0.0
-        pause = backoff.delay(self._failures, random.random(), asked_for)  # noqa: S311
-        if isinstance(error, TransportError):
-            await self._objects.transport.recovery(pause)
-        else:
-            await asyncio.sleep(pause)
 
     async def _look(self, wishes: Wishes, *, thoroughly: bool) -> None:
         """Find what is not as it should be: among all jobs, or those that may differ by now."""
         await self._parameters.refresh(wishes.gateways)
-        self._problem, self._failures = "", 0
+        self._trouble.end()
         touched = self._shelf.touched()
         before, self._jobs = self._jobs, await self._plan(wishes)
         for key in before.keys() - self._jobs.keys():
@@ -215,10 +195,10 @@ class Deployer:
         except Refused as error:
             self._put_off(key, "Refused", error)
             if error.is_overloaded:
-                await self._pause(error)
+                await self._trouble.pause(error)
         except TransportError as error:
             self._put_off(key, "Refused", error)
-            await self._pause(error)
+            await self._trouble.pause(error)
         else:
             self._backlog.remove(key)
             self._acquit(key)

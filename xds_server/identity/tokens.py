@@ -20,6 +20,7 @@ import structlog
 
 from xds_server.identity.peer import Caller, Denied, Peer, Proof, Reason, ServiceAccount
 from xds_server.identity.token_review import Reviewed, Reviewer, Unreviewed
+from xds_server.sources.kubernetes.backoff import doubled
 
 _log = structlog.get_logger(__name__)
 
@@ -86,9 +87,9 @@ class _Outage:
         self.failures, self.free_at = 0, 0.0
 
     def _pause(self, now: float) -> None:
-        longest = self.limits.pause * 2.0 ** min(self.failures - 1, 16)
-        share = 1 - random.random() / 2  # noqa: S311  # replicas need not ask in step
-        self.free_at = now + min(longest, self.limits.longest_pause) * share
+        chance = random.random()  # noqa: S311  # replicas need not ask in step
+        limits = self.limits
+        self.free_at = now + doubled(limits.pause, limits.longest_pause, self.failures, chance)
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """Telling users what became of their objects: conditions, written to ``status`` in a cluster.
 
 ``election`` decides, without any I/O, which replica may write, and ``leader`` asks the API server
-about it. ``merge`` puts what we say into what is there, ``backlog`` says when what is written,
-``objects`` reads and writes, and ``writer`` runs it.
+about it. ``merge`` puts what we say into what is there, ``backlog`` says when what is written
+and ``trouble`` when nothing is, ``objects`` reads and writes, and ``writer`` runs it.
 """
 
 from xds_server.status.election import Terms

@@ -14,6 +14,9 @@ from xds_server.status.objects import Manifest, Objects, Refused
 
 _log = structlog.get_logger(__name__)
 
+CONFIRM_S = 1.0
+"""Before a write the lease is read again if that was longer ago."""
+
 _RELEASE_WITHIN = 2.0  # seconds: a shutdown doesn't wait for an API server that is away
 
 
@@ -36,6 +39,7 @@ class Leader:
         self._namespace = namespace
         self._collection = f"/apis/{SPEC_VERSION}/namespaces/{namespace}/leases"
         self._election = Election(identity, terms)
+        self._confirmed_at = float("-inf")
         self._led = False
         self._won = asyncio.Event()
         self.problem = ""
@@ -58,12 +62,14 @@ class Leader:
             await self._won.wait()
 
     async def confirm(self) -> bool:
-        """Whether the lease still names this replica: ask the API server once more.
+        """Whether the lease still names this replica, as of ``CONFIRM_S`` ago at most.
 
-        Raises ``Refused`` or ``TransportError``.
+        Raises ``Refused`` or ``TransportError`` if the API server does not say.
         """
-        if self.leads:
+        now = time.monotonic()
+        if self.leads and now - self._confirmed_at > CONFIRM_S:
             await self._read()
+            self._confirmed_at = now
         return self.leads
 
     async def run(self) -> None:

@@ -18,9 +18,10 @@ from xds_server.sources.kubernetes.kinds import RESOURCES, Resource
 from xds_server.sources.kubernetes.transport import TransportError
 from xds_server.status.backlog import Backlog, Bucket
 from xds_server.status.breather import Breather
-from xds_server.status.leader import Leader
+from xds_server.status.leader import CONFIRM_S, Leader
 from xds_server.status.merge import MANAGER, Malformed, merge
 from xds_server.status.objects import Manifest, Objects, Refused
+from xds_server.status.trouble import Trouble
 
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +45,6 @@ WRITTEN = tuple(
 
 _RESOURCES = {each.kind: each for each in WRITTEN}
 _GATHER_S = 0.2  # changes that come within this time are written together
-_CONFIRM_S = 1.0  # the lease is read again if that was longer ago
 _SURVEY_S = 600.0  # what others did to our words is put right after this time
 _RATE = 20.0  # objects a second
 _BURST = 40
@@ -68,10 +68,8 @@ class StatusWriter:
         self._written: dict[ObjectKey, bytes] = {}
         self._versions: dict[str, str] = {}
         self._problems: dict[ObjectKey, str] = {}
-        self._problem = ""
-        self._failures = 0
+        self._trouble = Trouble(objects.transport)
         self._ours: set[ObjectKey] = set()
-        self._confirmed_at = float("-inf")
         self._compare_after = 0.0
         self.writes = 0
         self.refusals = 0
@@ -87,7 +85,7 @@ class StatusWriter:
 
     def problems(self) -> list[str]:
         """What could not be written, and why; tried again all the time."""
-        general = [self._problem, self.leader.problem]
+        general = [self._trouble.problem, self.leader.problem]
         found = [f"status can't be written: {problem}" for problem in general if problem]
         told = sorted(self._problems.items())
         return [*found, *(f"status of {_show(key)}: {problem}" for key, problem in told)]
@@ -107,32 +105,18 @@ class StatusWriter:
             try:
                 await self._lead(statuses)
             except (Refused, TransportError) as error:
-                await self._pause(error)
+                await self._trouble.pause(error)
             except Exception as error:
                 # Users have their routes served, even if we can't tell them so.
                 _log.exception("status can't be written")
-                await self._pause(error)
-
-    async def _pause(self, error: Exception) -> None:
-        """Leave the API server alone: ever longer, and as long as it asks for.
-
-        If it did not answer, this ends as soon as it answers anybody, such as the leader.
-        """
-        self._problem = str(error) or type(error).__name__
-        self._failures += 1
-        asked_for = error.retry_after if isinstance(error, Refused) else 0.0
-        pause = backoff.delay(self._failures, random.random(), asked_for)  # noqa: S311
-        if isinstance(error, TransportError):
-            await self.objects.transport.recovery(pause)
-        else:
-            await asyncio.sleep(pause)
+                await self._trouble.pause(error)
 
     async def _lead(self, statuses: Statuses) -> None:
         """Write all that differs; returns when this replica leads no more."""
         until = time.monotonic() + _SURVEY_S
         await self._listen(statuses)
         await self._survey()
-        self._problem = ""
+        self._trouble.problem = ""
         while self.leader.leads and (now := time.monotonic()) < until:
             key = self._backlog.next(now)
             if self._changed.is_set() and now >= self._compare_after:
@@ -148,22 +132,18 @@ class StatusWriter:
         """Wait for something to do, but not long enough to miss that another leads."""
         due = self._backlog.next_due() - time.monotonic()
         with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, min(_CONFIRM_S, due))):
+            async with asyncio.timeout(max(0.0, min(CONFIRM_S, due))):
                 await self._changed.wait()
                 pause = self._compare_after - time.monotonic()
                 await asyncio.sleep(max(_GATHER_S, pause))
 
     async def _is_confirmed(self) -> bool:
-        """Whether this replica still leads, as of a moment ago."""
-        now = time.monotonic()
-        if now - self._confirmed_at > _CONFIRM_S:
-            try:
-                await self.leader.confirm()
-            except (Refused, TransportError) as error:
-                await self._pause(error)
-                return False
-            self._confirmed_at = now
-        return self.leader.leads
+        """Whether this replica still leads, as of a moment ago; a pause if that can't be told."""
+        try:
+            return await self.leader.confirm()
+        except (Refused, TransportError) as error:
+            await self._trouble.pause(error)
+            return False
 
     async def _listen(self, statuses: Statuses) -> None:
         """Take what is to be said now, with a pause after it ten times as long as it took.
@@ -241,16 +221,16 @@ class StatusWriter:
         except Refused as refused:
             self._put_off(key, refused)
             if refused.is_overloaded:
-                await self._pause(refused)
+                await self._trouble.pause(refused)
         except Malformed as error:
             self._put_off(key, error)
         except TransportError as error:
             self._put_off(key, error)
-            await self._pause(error)
+            await self._trouble.pause(error)
         else:
             self._backlog.remove(key)
             self._problems.pop(key, None)
-            self._problem, self._failures = "", 0
+            self._trouble.end()
 
     def _put_off(self, key: ObjectKey, error: Refused | Malformed | TransportError) -> None:
         self.refusals += 1

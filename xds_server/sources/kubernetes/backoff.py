@@ -12,9 +12,14 @@ def delay(failures: int, chance: float, retry_after: float = 0.0) -> float:
     server that comes back do not ask as one. What the server itself asked for counts as the
     least, and is stretched by up to a tenth.
     """
-    longest = min(_LONGEST, _FIRST * 2.0 ** min(failures - 1, 16))
     asked_for = min(retry_after, _LONGEST_ASKED_FOR) * (1 + chance / 10)
-    return max(asked_for, longest * (1 - chance / 2))
+    return max(asked_for, doubled(_FIRST, _LONGEST, failures, chance))
+
+
+def doubled(first: float, longest: float, failures: int, chance: float) -> float:
+    """``first``, doubled with each failure after that up to ``longest``, less up to a half."""
+    pause = first * 2.0 ** min(failures - 1, 16)
+    return min(longest, pause) * (1 - chance / 2)
 
 
 class Pace:
