@@ -86,7 +86,7 @@ def waypoints(reader: Reader) -> list[WaypointName]:
 def identity_of(mesh: Mesh, gateway: Gateway) -> str:
     """The SPIFFE ID of a waypoint's Envoys: that of its service account."""
     account = gateway.service_account or gateway.meta.name
-    return f"spiffe://{mesh.trust_domain}/ns/{gateway.meta.namespace}/sa/{account}"
+    return mesh.identity_of(gateway.meta.namespace, account)
 
 
 def waypoint_of(reader: Reader, service: Served) -> Bound | NotBound | None:

@@ -202,7 +202,7 @@ def _expected_identity(mesh: Mesh, workload: Addressee) -> str:
     if not takes_tunnels(workload_labels(workload), workload.meta.annotations):
         return ""
     account, namespace = _account(workload)
-    return f"spiffe://{mesh.trust_domain}/ns/{namespace}/sa/{account}"
+    return mesh.identity_of(namespace, account)
 
 
 def _route_table(guard: PortGuard) -> RouteTable:

@@ -232,5 +232,4 @@ def speaks_hbone(pod: Pod) -> bool:
 
 def identity_of_pod(mesh: Mesh, pod: Pod) -> str:
     """The SPIFFE ID of a pod: that of its service account."""
-    account = f"ns/{pod.meta.namespace}/sa/{pod.service_account}"
-    return intern(f"spiffe://{mesh.trust_domain}/{account}")
+    return intern(mesh.identity_of(pod.meta.namespace, pod.service_account))

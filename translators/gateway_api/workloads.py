@@ -69,12 +69,11 @@ def member_endpoint(
     if number is None or address is None:
         return None
     account = workload.service_account if member.tunnel else ""
-    identity = f"spiffe://{mesh.trust_domain}/ns/{member.namespace}/sa/{account}"
     return Endpoint(
         address=address,
         port=number,
         tunnel=member.tunnel,
-        identity=identity if account else "",
+        identity=mesh.identity_of(member.namespace, account) if account else "",
         locality=locality_of(workload.locality),
         weight=workload.weight,
     )

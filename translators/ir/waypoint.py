@@ -64,6 +64,10 @@ class Mesh:
         """The trust domain and its aliases, in that order."""
         return (self.trust_domain, *self.trust_domain_aliases)
 
+    def identity_of(self, namespace: str, account: str) -> str:
+        """The SPIFFE ID of a service account, as Istio lays it out."""
+        return f"spiffe://{self.trust_domain}/ns/{namespace}/sa/{account}"
+
 
 class TrafficType(StrEnum):
     """Whose traffic a waypoint handles (label ``istio.io/waypoint-for``)."""

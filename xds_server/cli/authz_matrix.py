@@ -37,7 +37,7 @@ def matrix_table(found: Enforcement, mesh: Mesh, pods: Iterable[Pod], source: st
         return "\n".join(("NOT DECIDED HERE", *found.remarks))
     leaves = [leaf for rule in _rules(found) for leaf in _leaves(rule)]
     paths = {_ELSEWHERE: f"/{_SAMPLE}", **dict(_paths(leaves))}
-    callers = {**dict(_callers(mesh, pods, leaves)), _OTHERS: _identity(mesh, _SAMPLE, _SAMPLE)}
+    callers = {**dict(_callers(mesh, pods, leaves)), _OTHERS: mesh.identity_of(_SAMPLE, _SAMPLE)}
     rows = [
         (
             name,
@@ -110,7 +110,7 @@ def _callers(
     """Display names and SPIFFE IDs: of the pods' service accounts and of those in policies."""
     accounts = sorted({(pod.meta.namespace, pod.service_account) for pod in pods})
     for namespace, account in accounts:
-        yield f"{namespace}/{account}", _identity(mesh, namespace, account)
+        yield f"{namespace}/{account}", mesh.identity_of(namespace, account)
     for leaf in leaves:
         match leaf:
             case PrincipalIs(TextMatch(TextKind.EXACT, value)):
@@ -121,13 +121,9 @@ def _callers(
             case PeerIs(_, TextMatch(TextKind.EXACT, namespace), account_text):
                 account = account_text.value if account_text else _SAMPLE
                 shown = account if account_text else "*"
-                yield f"{namespace}/{shown}", _identity(mesh, namespace, account)
+                yield f"{namespace}/{shown}", mesh.identity_of(namespace, account)
             case _:
                 pass
-
-
-def _identity(mesh: Mesh, namespace: str, account: str) -> str:
-    return f"spiffe://{mesh.trust_domain}/ns/{namespace}/sa/{account}"
 
 
 def _footnote(leaves: Iterable[Predicate]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from translators.gateway_api import (
     waypoints,
     workload_waypoint_of,
 )
-from translators.gateway_api.endpoints import speaks_hbone
+from translators.gateway_api.endpoints import identity_of_pod, speaks_hbone
 from translators.gateway_api.labels import MANAGED
 from translators.gateway_api.nearness import is_node_only, nearness_of
 from translators.gateway_api.requirement import WAYPOINT_REQUIRED, is_withheld
@@ -108,7 +108,7 @@ def pod_facts(compiled: Manifests, mesh: Mesh, pod: Pod) -> Facts:
         "kind": "Pod",
         "name": meta.name,
         "namespace": meta.namespace,
-        "identity": f"spiffe://{mesh.trust_domain}/ns/{meta.namespace}/sa/{pod.service_account}",
+        "identity": identity_of_pod(mesh, pod),
         "addresses": list(pod.ips),
         "captured": captured,
         "waypoint": pod_enrolment_facts(reader, pod),
