@@ -12,6 +12,7 @@ from translators.gateway_api.connection_routes import (
 from translators.gateway_api.connection_routes import fatal_issues as fatal_connection_issues
 from translators.gateway_api.entries import ADDRESS_SERVED, entry_conditions, missing_waypoint
 from translators.gateway_api.indexes import MeshRoute, is_parent
+from translators.gateway_api.inherited import own_or_inherited
 from translators.gateway_api.issues import Issue, Subject
 from translators.gateway_api.labels import INGRESS_USE_WAYPOINT
 from translators.gateway_api.names import virtual_ips
@@ -30,7 +31,7 @@ from translators.gateway_api.served import (
 from translators.ir.condition import Condition
 from translators.ir.origin import Origin
 from translators.ir.waypoint import Mesh
-from translators.resources.core import Namespace, Service, ServicePort
+from translators.resources.core import Service, ServicePort
 from translators.resources.gateway import Gateway
 from translators.resources.grpcroute import GRPCRoute
 from translators.resources.httproute import HTTPRoute, ParentRef
@@ -109,9 +110,9 @@ def _lost_canary(reader: Reader, service: Served) -> str:
 
 def _ingress(reader: Reader, service: Served) -> str:
     """What Istio adds about the ingress; the service's label decides before its namespace's."""
-    namespace = reader.get(Namespace, "", service.meta.namespace)
-    inherited = namespace.meta.labels.get(INGRESS_USE_WAYPOINT) if namespace else None
-    value = service.meta.labels.get(INGRESS_USE_WAYPOINT, inherited)
+    value = own_or_inherited(
+        reader, service.meta, lambda meta: meta.labels.get(INGRESS_USE_WAYPOINT)
+    )
     if value is None:
         return ""
     if value == "true":

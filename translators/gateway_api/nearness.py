@@ -1,9 +1,10 @@
 """How near the endpoints of a service should be to who sends to them, and where they are."""
 
+from translators.gateway_api.inherited import own_or_inherited
 from translators.gateway_api.served import Served
 from translators.ir.endpoint import Locality
 from translators.ir.place import Nearness, Place
-from translators.resources.core import Namespace, Node, Pod, Service
+from translators.resources.core import Node, Pod, Service
 from translators.world import Reader
 
 TRAFFIC_DISTRIBUTION = "networking.istio.io/traffic-distribution"
@@ -23,12 +24,10 @@ def nearness_of(reader: Reader, served: Served) -> Nearness:
     """
     if isinstance(served, Service) and served.traffic_distribution:
         return _meaning(served.traffic_distribution)
-    own = served.meta.annotations.get(TRAFFIC_DISTRIBUTION)
-    if own is not None:
-        return _meaning(own)
-    namespace = reader.get(Namespace, "", served.meta.namespace)
-    annotations = namespace.meta.annotations if namespace else {}
-    return _meaning(annotations.get(TRAFFIC_DISTRIBUTION, ""))
+    annotated = own_or_inherited(
+        reader, served.meta, lambda meta: meta.annotations.get(TRAFFIC_DISTRIBUTION)
+    )
+    return _meaning(annotated or "")
 
 
 def is_node_only(served: Served) -> bool:

@@ -8,9 +8,10 @@ a service then.
 from collections.abc import Iterator
 
 from translators.gateway_api.binding import Bound, NotBound, waypoint_of
+from translators.gateway_api.inherited import own_or_inherited
 from translators.gateway_api.served import Served, origin_of
 from translators.ir.condition import Condition
-from translators.resources.core import Namespace, Service
+from translators.resources.core import Service
 from translators.world import Reader
 
 WAYPOINT_REQUIRED = "waypost.dev/waypoint-required"
@@ -32,11 +33,10 @@ def is_required(reader: Reader, served: Served) -> bool:
     """Whether a Service, or else its namespace, is annotated so; any value but ``false`` counts."""
     if not isinstance(served, Service):
         return False
-    own = served.meta.annotations.get(WAYPOINT_REQUIRED)
-    if own is None:
-        namespace = reader.get(Namespace, "", served.meta.namespace)
-        own = namespace.meta.annotations.get(WAYPOINT_REQUIRED) if namespace else None
-    return own is not None and own.strip().lower() != "false"
+    value = own_or_inherited(
+        reader, served.meta, lambda meta: meta.annotations.get(WAYPOINT_REQUIRED)
+    )
+    return value is not None and value.strip().lower() != "false"
 
 
 def requirement_conditions(reader: Reader, service: Served) -> Iterator[Condition]:

@@ -1,8 +1,8 @@
 """Which control plane of several a Gateway is for (Istio's revisions)."""
 
 from translators.gateway_api.binding import is_waypoint
+from translators.gateway_api.inherited import own_or_inherited
 from translators.ir.waypoint import Mesh
-from translators.resources.core import Namespace
 from translators.resources.gateway import Gateway
 from translators.world import Reader
 
@@ -17,11 +17,7 @@ def is_ours(reader: Reader, mesh: Mesh, gateway: Gateway) -> bool:
     """
     if not is_waypoint(reader, gateway):
         return False
-    return not mesh.revision or _asked_for(reader, gateway) in ("", mesh.revision)
-
-
-def _asked_for(reader: Reader, gateway: Gateway) -> str:
-    if own := gateway.meta.labels.get(REVISION):
-        return own
-    namespace = reader.get(Namespace, "", gateway.meta.namespace)
-    return namespace.meta.labels.get(REVISION, "") if namespace else ""
+    if not mesh.revision:
+        return True
+    asked = own_or_inherited(reader, gateway.meta, lambda meta: meta.labels.get(REVISION) or None)
+    return asked in (None, mesh.revision)
