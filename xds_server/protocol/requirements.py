@@ -113,10 +113,7 @@ def _may_wait(key: ResourceKey, required: ResourceKey) -> bool:
 
 
 def _holds(channel: Channel, wanted: Resource) -> bool:
-    name = wanted.key.name
-    if channel.type_url not in _HELD_AS_WANTED:
-        return channel.holds_any(name)
-    holding = channel.holdings.get(name)
+    holding = channel.holdings.get(wanted.key.name)
     return holding is not None and holding.version == wanted.version
 
 

@@ -170,14 +170,7 @@ class SnapshotStore:
         known, snapshot = self._waypoints.get(key.waypoint), self.served(key)
         if known is None or snapshot is None:
             return frozenset()
-        quarantine = known.quarantine
-        return frozenset(
-            slot.key
-            for slot in quarantine.refused()
-            if slot.bind in ("", key.bind)
-            and (resource := snapshot.get(slot.key)) is not None
-            and quarantine.rejection(slot, resource) is not None
-        )
+        return frozenset(slot.key for slot, _ in _refused(known.quarantine, key, snapshot))
 
     def attached(self) -> tuple[ProxyKey, ...]:
         """The keys that any stream follows."""
@@ -244,14 +237,8 @@ class SnapshotStore:
 
     def _replace_refused(self, key: ProxyKey, wanted: Snapshot) -> Snapshot:
         quarantine = self._waypoints[key.waypoint].quarantine
-        substitutes = [
-            quarantine.substitute(slot, resource)
-            for slot in quarantine.refused()
-            if slot.bind in ("", key.bind)
-            and (resource := wanted.get(slot.key)) is not None
-            and quarantine.rejection(slot, resource) is not None
-        ]
-        return wanted.updated(substitutes)
+        refused = _refused(quarantine, key, wanted)
+        return wanted.updated([quarantine.substitute(slot, resource) for slot, resource in refused])
 
     def _refresh(self, waypoint: WaypointName, judged: Collection[Resource]) -> None:
         """Serve what the verdicts now allow, and wake the streams for which that differs."""
@@ -279,6 +266,16 @@ def _accept(
         current = wanted.get(resource.key)
         if current is not None:
             quarantine.accept(Slot.of(key, resource.key), resource, current)
+
+
+def _refused(
+    quarantine: Quarantine, key: ProxyKey, snapshot: Snapshot
+) -> Iterator[tuple[Slot, Resource]]:
+    """What of a snapshot for ``key`` an Envoy has refused, and in which slot."""
+    for slot in quarantine.refused():
+        resource = snapshot.get(slot.key) if slot.bind in ("", key.bind) else None
+        if resource is not None and quarantine.rejection(slot, resource) is not None:
+            yield slot, resource
 
 
 def _wanting(known: _Waypoint, slot: Slot) -> Iterator[tuple[ProxyKey, Resource]]:
