@@ -2,7 +2,7 @@
 
 from translators.gateway_api.endpoints import Destination
 from translators.gateway_api.names import host_of
-from translators.gateway_api.served import Served
+from translators.gateway_api.served import Served, goes_as_called
 from translators.gateway_api.upstreams import upstream
 from translators.ir.cluster import ServiceCluster, UpstreamProtocol
 from translators.ir.external_authorization import CheckProtocol
@@ -18,7 +18,7 @@ _UPSTREAM = {
 
 def is_callable(service: Served) -> bool:
     """Whether proxies themselves can call a service: it is known where to send calls."""
-    return isinstance(service, Service) or service.resolution not in ("NONE", "DYNAMIC_DNS")
+    return not goes_as_called(service)
 
 
 def called_cluster(

@@ -13,6 +13,7 @@ from translators.gateway_api.names import canonical_ip, leads_inside
 from translators.gateway_api.served import (
     Host,
     Served,
+    goes_as_called,
     host_names,
     hosts_of,
     is_servable_range,
@@ -145,7 +146,7 @@ def _problems(reader: Reader, mesh: Mesh, entry: ServiceEntry) -> Iterator[tuple
         yield "UnsupportedResolution", f"spec.resolution: {entry.resolution!r} is none of {known}"
     if entry.endpoints and entry.selector is not None:
         yield "Ambiguous", "spec.endpoints: left out, because spec.workloadSelector is given too"
-    if entry.endpoints and entry.resolution in ("NONE", "DYNAMIC_DNS"):
+    if entry.endpoints and goes_as_called(entry):
         yield "Unused", f"spec.endpoints: left out, resolution {entry.resolution} looks at none"
     for member in members_of(reader, entry):
         yield from _misplaced(entry, member)

@@ -7,7 +7,7 @@ from translators.gateway_api.indexes import GRANTS_BY_NAMESPACE, MeshRoute
 from translators.gateway_api.issues import Issue, Subject
 from translators.gateway_api.lookup import find_host
 from translators.gateway_api.names import host_of
-from translators.gateway_api.served import Served, find_port
+from translators.gateway_api.served import Served, find_port, goes_as_called
 from translators.ir.waypoint import Mesh
 from translators.resources.core import Service, ServicePort
 from translators.resources.gateway import GATEWAY_GROUP
@@ -19,7 +19,6 @@ from translators.resources.workloadentry import ISTIO_NETWORKING_GROUP
 from translators.world import Reader
 
 _CORE = ("", "core")
-_AS_CALLED = ("NONE", "DYNAMIC_DNS")
 
 
 class Place(NamedTuple):
@@ -143,7 +142,7 @@ def _resolve_host(
 def _find_in_entry(
     referrer: Referrer, entry: ServiceEntry, ref: BackendRef, number: int
 ) -> Target | Issue:
-    if entry.resolution in _AS_CALLED and referrer.parents != {entry.key}:
+    if goes_as_called(entry) and referrer.parents != {entry.key}:
         message = (
             f"backend({ref.name}) has the resolution {entry.resolution}: requests go where their "
             "client meant them to, so only routes of the ServiceEntry itself can send them there"

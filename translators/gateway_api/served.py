@@ -58,6 +58,11 @@ def find_port(served: Served | None, number: int) -> ServicePort | None:
     return next((p for p in served.ports if p.port == number and p.protocol == "TCP"), None)
 
 
+def goes_as_called(served: Served) -> bool:
+    """Whether requests go where their client meant them to, so that no endpoints are looked at."""
+    return isinstance(served, ServiceEntry) and served.resolution in ("NONE", "DYNAMIC_DNS")
+
+
 def protocol_at(served: Served, port: ServicePort) -> PortProtocol | None:
     """What a port speaks; None if it can't be served.
 

@@ -81,12 +81,11 @@ def check(
     """
     from xds_server.preflight import Asked
     from xds_server.preflight.report import Outcome, worst
-    from xds_server.serving.permissions import LEASE
     from xds_server.sources.kubernetes.login import choose_login
 
     login = choose_login(kubeconfig, context)
     whose = _account(account, f"{namespace}/{name}", is_chosen=bool(kubeconfig or context))
-    asked = Asked(namespace, name, LEASE, whose, ca_secret, ca_dir, pre)
+    asked = Asked(namespace, name, whose, ca_secret, ca_dir, pre)
     sections = _examine(login, asked, wait)
     click.echo(_to_json(sections) if output == "json" else _to_text(sections), nl=False)
     if worst(sections) is Outcome.ERROR:

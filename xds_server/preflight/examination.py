@@ -25,7 +25,6 @@ class Asked:
 
     namespace: str
     name: str
-    lease: str
     account: str = ""
     ca_secret: str = ""
     ca_dir: Path | None = None
@@ -56,10 +55,7 @@ def _questions(objects: Objects, asked: Asked) -> Iterator[tuple[str, Awaitable[
     else:
         yield "certificates", check_secret(objects, asked.namespace, asked.ca_secret)
     if not asked.before:
-        yield (
-            "control-plane",
-            check_replicas(objects, asked.namespace, asked.name, asked.lease),
-        )
+        yield "control-plane", check_replicas(objects, asked.namespace, asked.name)
 
 
 async def _folder(directory: Path) -> Section:

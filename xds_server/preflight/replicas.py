@@ -7,6 +7,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from xds_server.preflight.report import Check, Section, error, warning
+from xds_server.serving.permissions import LEASE
 from xds_server.sources.kubernetes.transport import Transport, TransportError
 from xds_server.status.objects import Manifest, Objects, Refused
 
@@ -15,7 +16,7 @@ _WITHIN = 10.0  # seconds
 _OLD_S = 300.0  # a watch in good health is confirmed about every minute
 
 
-async def check_replicas(objects: Objects, namespace: str, name: str, lease: str) -> Section:
+async def check_replicas(objects: Objects, namespace: str, name: str) -> Section:
     """Raises ``TransportError``."""
     selector = f"app.kubernetes.io/name=waypost,app.kubernetes.io/instance={name}"
     try:
@@ -30,7 +31,7 @@ async def check_replicas(objects: Objects, namespace: str, name: str, lease: str
         hint = f"See kubectl describe deployment/{name} and its pods in namespace {namespace}."
         return _section(error("replicas are running", "no pod is ready", hint))
     found = [Check(f"{len(ready)} of {len(listed['items'])} replicas are ready")]
-    found.append(await _check_leader(objects, namespace, lease))
+    found.append(await _check_leader(objects, namespace))
     for pod in ready:
         found += await _check_pod(objects.transport, namespace, pod)
     return _section(*found)
@@ -45,15 +46,15 @@ def _is_ready(pod: Manifest) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-async def _check_leader(objects: Objects, namespace: str, lease: str) -> Check:
+async def _check_leader(objects: Objects, namespace: str) -> Check:
     description = "a replica leads, and writes status"
     hint = "See the logs of the replicas for 'lease', and the page /problems."
-    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{lease}"
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEASE}"
     try:
         spec = (await objects.get(path)).get("spec") or {}
     except Refused as refused:
         if refused.code == 404:
-            return warning(description, f"there is no Lease {namespace}/{lease}", hint)
+            return warning(description, f"there is no Lease {namespace}/{LEASE}", hint)
         return warning(description, str(refused), "Ask somebody who may read it.")
     holder, age = spec.get("holderIdentity") or "", _age(spec.get("renewTime"))
     if not holder or age is None or age > float(spec.get("leaseDurationSeconds") or 0):
