@@ -9,7 +9,7 @@ from translators.ir.bootstrap import (
     METRICS_PATH,
     READY_PATH,
     Bootstrap,
-    Farewell,
+    Drainer,
     SecureStream,
     TokenFile,
     node_id,
@@ -18,7 +18,7 @@ from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.gateway import Gateway
 from translators.xds.address import split_address
 from translators.xds.bootstrap import bootstrap, companions
-from translators.xds.farewell import farewell
+from translators.xds.drainer import drainer
 
 Manifest = dict[str, Any]
 
@@ -62,7 +62,7 @@ _CONTAINER_SECURITY = {
 def prepare(mesh: Mesh, settings: DeploymentSettings) -> None:
     """Make the texts that all pods share, which takes most of a second the first time."""
     _arguments(mesh.cluster_domain, settings)
-    _farewell(settings.drain_s)
+    _drainer(settings.drain_s)
     roots_files(settings)
 
 
@@ -109,7 +109,7 @@ def _container(mesh: Mesh, settings: DeploymentSettings, gateway: Gateway) -> Ma
             "successThreshold": 1,
             "failureThreshold": 2,
         },
-        "lifecycle": {"preStop": {"exec": {"command": list(_farewell(settings.drain_s))}}},
+        "lifecycle": {"preStop": {"exec": {"command": list(_drainer(settings.drain_s))}}},
         "resources": _RESOURCES,
         "securityContext": _CONTAINER_SECURITY,
         "volumeMounts": [
@@ -172,11 +172,11 @@ def roots_files(settings: DeploymentSettings) -> Mapping[str, str]:
 
 
 @cache
-def _farewell(drain_s: int) -> tuple[str, ...]:
+def _drainer(drain_s: int) -> tuple[str, ...]:
     """Tells Envoy to drain, and returns when it has had its time: only then it is ended."""
     return (
         _ENVOY,
-        *("--config-yaml", farewell(Farewell(drain_s)).to_json()),
+        *("--config-yaml", drainer(Drainer(drain_s)).to_json()),
         *("--concurrency", "1"),
         *("--log-level", "error"),
         "--disable-hot-restart",

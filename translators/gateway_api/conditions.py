@@ -16,7 +16,7 @@ from translators.gateway_api.inherited import own_or_inherited
 from translators.gateway_api.issues import Issue, Subject
 from translators.gateway_api.labels import INGRESS_USE_WAYPOINT
 from translators.gateway_api.names import virtual_ips
-from translators.gateway_api.references import Place, Referrer, referrer_of
+from translators.gateway_api.references import Referrer, ServedPort, referrer_of
 from translators.gateway_api.requirement import requirement_conditions
 from translators.gateway_api.rivals import lost_claims
 from translators.gateway_api.rules import Rule, fatal_issues, rule_issues, usable_matches
@@ -129,7 +129,7 @@ def _issues_at(
     """All that is wrong with a route at a parent, each once; field paths are below the route."""
     served = ObjectKey(parent.kind, parent.namespace, parent.name)
     ports = [parent.port] if parent.port is not None else _ports(service, route)
-    referrers = dict.fromkeys(referrer_of(route, Place(served, port)) for port in ports or [0])
+    referrers = dict.fromkeys(referrer_of(route, ServedPort(served, port)) for port in ports or [0])
     found = (issue for each in referrers for issue in _issues(reader, mesh, route, each))
     return list(dict.fromkeys(found))
 

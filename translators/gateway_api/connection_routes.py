@@ -12,7 +12,13 @@ from translators.gateway_api.backends import weight_issues
 from translators.gateway_api.clusters import outbound_cluster, own_tcp_cluster, tcp_cluster
 from translators.gateway_api.endpoints import Destination
 from translators.gateway_api.issues import Issue, check, unusable
-from translators.gateway_api.references import Place, Referrer, Target, referrer_of, resolve_ref
+from translators.gateway_api.references import (
+    Referrer,
+    ServedPort,
+    Target,
+    referrer_of,
+    resolve_ref,
+)
 from translators.gateway_api.scope import Scope
 from translators.gateway_api.texts import is_server_name
 from translators.ir.cluster import ServiceCluster
@@ -30,7 +36,7 @@ ANY_NAME = "*"
 
 
 def connection_rules(
-    scope: Scope, at: Place, routes: Iterable[TCPRoute]
+    scope: Scope, at: ServedPort, routes: Iterable[TCPRoute]
 ) -> tuple[ConnectionRule, ...]:
     """What becomes of the connections to a port; empty if the port has no routes."""
     attached = by_audience(routes, at.served.namespace)
@@ -43,7 +49,7 @@ def connection_rules(
 
 def tls_hosts(
     scope: Scope,
-    at: Place,
+    at: ServedPort,
     own_cluster: str,
     authorities: tuple[str, ...],
     routes: Iterable[TLSRoute],
@@ -103,7 +109,7 @@ def server_names(route: TLSRoute) -> tuple[str, ...]:
 
 
 def outbound_connections(
-    scope: Scope, at: Place, routes: Iterable[ConnectionRoute]
+    scope: Scope, at: ServedPort, routes: Iterable[ConnectionRoute]
 ) -> Iterator[tuple[ServiceCluster, Destination | None]]:
     """The clusters of routes that no service of this waypoint brings along."""
     for route in routes:
@@ -114,7 +120,7 @@ def outbound_connections(
 
 
 def _rules(
-    scope: Scope, at: Place, name: str, tls: Attached[TLSRoute], tcp: Attached[TCPRoute]
+    scope: Scope, at: ServedPort, name: str, tls: Attached[TLSRoute], tcp: Attached[TCPRoute]
 ) -> Iterator[ConnectionRule]:
     """What becomes of connections with a server name, for each audience that has any routes."""
     for namespace in sorted(tls.consumers.keys() | tcp.consumers.keys()):
@@ -145,7 +151,7 @@ def _covers(pattern: str, name: str) -> bool:
 
 
 def _rule_or_refusal(
-    scope: Scope, at: Place, route: ConnectionRoute | None, peers: tuple[str, ...]
+    scope: Scope, at: ServedPort, route: ConnectionRoute | None, peers: tuple[str, ...]
 ) -> ConnectionRule:
     if route is None:
         return ConnectionRule("unmatched", (), peers)
@@ -153,7 +159,7 @@ def _rule_or_refusal(
 
 
 def _rule(
-    scope: Scope, at: Place, route: ConnectionRoute, peers: tuple[str, ...] = ()
+    scope: Scope, at: ServedPort, route: ConnectionRoute, peers: tuple[str, ...] = ()
 ) -> ConnectionRule:
     meta = route.meta
     refused = not route.rules or any(fatal_issues(route))
@@ -165,7 +171,7 @@ def _rule(
     )
 
 
-def _shares(scope: Scope, at: Place, route: ConnectionRoute) -> Iterator[Share]:
+def _shares(scope: Scope, at: ServedPort, route: ConnectionRoute) -> Iterator[Share]:
     referrer = referrer_of(route, at)
     for backend in _backends(route):
         if backend.weight > 0:

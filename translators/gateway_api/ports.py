@@ -11,7 +11,7 @@ from translators.gateway_api.indexes import (
 )
 from translators.gateway_api.names import authority, http_name, tcp_name
 from translators.gateway_api.protocol import PortProtocol
-from translators.gateway_api.references import Place
+from translators.gateway_api.references import ServedPort
 from translators.gateway_api.request_routes import PortRequests
 from translators.gateway_api.scope import Scope
 from translators.gateway_api.served import Host, Served, origin_of
@@ -144,9 +144,9 @@ class Port:
         return by_policy or bool(self.tls_routes())
 
     @property
-    def place(self) -> Place:
+    def place(self) -> ServedPort:
         """Where its routes apply."""
-        return Place(self.service.key, self.number)
+        return ServedPort(self.service.key, self.number)
 
     def tcp_routes(self) -> list[TCPRoute]:
         """The routes for connections that carry no HTTP."""

@@ -21,7 +21,7 @@ from translators.world import Reader
 _CORE = ("", "core")
 
 
-class Place(NamedTuple):
+class ServedPort(NamedTuple):
     """A port of a Service or ServiceEntry."""
 
     served: ObjectKey
@@ -39,7 +39,7 @@ class Referrer:
     namespace: str
     group: str = GATEWAY_GROUP
     parents: frozenset[ObjectKey] = frozenset()
-    consumes: Place | None = None
+    consumes: ServedPort | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Target:
     host: str
 
 
-def referrer_of(route: MeshRoute, at: Place | None) -> Referrer:
+def referrer_of(route: MeshRoute, at: ServedPort | None) -> Referrer:
     """A route as the one who refers to its backends, where it applies (None: at home)."""
     parents = (ObjectKey(each.kind, each.namespace, each.name) for each in route.parents)
     home = route.meta.namespace

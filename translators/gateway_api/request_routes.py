@@ -11,7 +11,7 @@ from typing import NamedTuple
 from translators.gateway_api.backends import outbound
 from translators.gateway_api.forwarding import DEFAULT_RETRY
 from translators.gateway_api.precedence import Ranked, in_order
-from translators.gateway_api.references import Place, Referrer, referrer_of
+from translators.gateway_api.references import Referrer, ServedPort, referrer_of
 from translators.gateway_api.rules import http_terms, ranked_routes
 from translators.gateway_api.scope import Scope
 from translators.gateway_api.served import Served
@@ -37,7 +37,7 @@ class RoutePlace(NamedTuple):
     route: ObjectKey
     port: int
     peers: tuple[str, ...] = ()
-    consumes: Place | None = None
+    consumes: ServedPort | None = None
 
 
 class RoutePart(NamedTuple):
@@ -96,7 +96,7 @@ def port_requests(
         namespace = route.meta.namespace
         place = RoutePlace(scope.waypoint, route.key, port)
         if namespace != home:
-            place = place._replace(peers=(namespace,), consumes=Place(service.key, port))
+            place = place._replace(peers=(namespace,), consumes=ServedPort(service.key, port))
         parts[route.key] = part_of(scope.reader, scope.mesh, place)
         audiences.setdefault(namespace, []).append(parts[route.key])
     producers = audiences.pop(home, None)

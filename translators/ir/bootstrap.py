@@ -73,7 +73,7 @@ class Bootstrap:
 
 
 @dataclass(frozen=True, slots=True)
-class Farewell:
+class Drainer:
     """An Envoy that tells another one to drain, and lives for so many ``seconds``.
 
     ``admin`` is the admin interface of the other one; ``own_admin`` and ``clock`` are addresses

@@ -20,7 +20,7 @@ from envoy_data_plane.envoy.extensions.filters.common.fault.v3 import FaultDelay
 from envoy_data_plane.envoy.extensions.filters.http.fault.v3 import HttpFault
 from envoy_data_plane.envoy.type.v3 import FractionalPercent
 
-from translators.ir.bootstrap import Farewell
+from translators.ir.bootstrap import Drainer
 from translators.xds.address import socket_address, split_address
 from translators.xds.probes import filter_, http_listener, local_cluster, route_to
 
@@ -30,7 +30,7 @@ _OWN_ADMIN = "own_admin"
 _AGAIN = timedelta(milliseconds=500)
 
 
-def farewell(node: Farewell) -> EnvoyBootstrap:
+def drainer(node: Drainer) -> EnvoyBootstrap:
     """The bootstrap. Raises ValueError if an address of the node is not of its form."""
     patience = timedelta(seconds=node.seconds + 5)
     return EnvoyBootstrap(
@@ -46,7 +46,7 @@ def farewell(node: Farewell) -> EnvoyBootstrap:
     )
 
 
-def _clock(node: Farewell) -> Listener:
+def _clock(node: Drainer) -> Listener:
     """Passes a request on to the own admin interface when it is time."""
     wait = FaultDelay(
         fixed_delay=timedelta(seconds=node.seconds), percentage=FractionalPercent(numerator=100)
