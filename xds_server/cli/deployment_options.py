@@ -1,43 +1,27 @@
 """Options that say how waypoints are deployed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from xds_server.cli.options import F, with_options
 
 if TYPE_CHECKING:
     from translators.deployment import DeploymentSettings
     from translators.ir.waypoint import Mesh
 
-F = TypeVar("F", bound=Callable[..., Any])
 
 _REVISION = "default"
 _OPTIONS = (
     click.option(
-        "--waypoint-drain",
-        type=click.IntRange(1, 3600),
-        envvar="WAYPOST_WAYPOINT_DRAIN",
-        metavar="SECONDS",
-        help="How long a waypoint's pod that is to end may finish what it has begun. [default: 20]",
-    ),
-    click.option(
-        "--waypoint-concurrency",
-        type=click.IntRange(1, 256),
-        envvar="WAYPOST_WAYPOINT_CONCURRENCY",
-        help="The number of worker threads of a waypoint's Envoy. [default: 2]",
-    ),
-    click.option(
-        "--waypoint-xds",
-        envvar="WAYPOST_WAYPOINT_XDS",
-        metavar="HOST:PORT",
-        help="Where waypoints reach this server. [default: waypost.NAMESPACE.svc:15012]",
-    ),
-    click.option(
-        "--waypoint-image",
-        envvar="WAYPOST_WAYPOINT_IMAGE",
-        help="The image of stock Envoy. [default: docker.io/envoyproxy/envoy:distroless-v1.40.0]",
+        "--deploy/--no-deploy",
+        "deploys",
+        default=None,
+        envvar="WAYPOST_DEPLOY",
+        help="With --kubernetes and --status: run Envoys for the Gateways of waypoints; usual with "
+        "--xds-tls, which they need.",
     ),
     click.option(
         "--revision",
@@ -46,12 +30,28 @@ _OPTIONS = (
         f"speak about. [default: {_REVISION}]",
     ),
     click.option(
-        "--deploy/--no-deploy",
-        "deploys",
-        default=None,
-        envvar="WAYPOST_DEPLOY",
-        help="With --kubernetes and --status: run Envoys for the Gateways of waypoints; usual with "
-        "--xds-tls, which they need.",
+        "--waypoint-image",
+        envvar="WAYPOST_WAYPOINT_IMAGE",
+        help="The image of stock Envoy. [default: docker.io/envoyproxy/envoy:distroless-v1.40.0]",
+    ),
+    click.option(
+        "--waypoint-xds",
+        envvar="WAYPOST_WAYPOINT_XDS",
+        metavar="HOST:PORT",
+        help="Where waypoints reach this server. [default: waypost.NAMESPACE.svc:15012]",
+    ),
+    click.option(
+        "--waypoint-concurrency",
+        type=click.IntRange(1, 256),
+        envvar="WAYPOST_WAYPOINT_CONCURRENCY",
+        help="The number of worker threads of a waypoint's Envoy. [default: 2]",
+    ),
+    click.option(
+        "--waypoint-drain",
+        type=click.IntRange(1, 3600),
+        envvar="WAYPOST_WAYPOINT_DRAIN",
+        metavar="SECONDS",
+        help="How long a waypoint's pod that is to end may finish what it has begun. [default: 20]",
     ),
 )
 
@@ -132,7 +132,4 @@ def deployment_options(command: F) -> F:
         )
         return command(deployment=given, **others)
 
-    decorated: Any = with_deployment
-    for option in _OPTIONS:
-        decorated = option(decorated)
-    return decorated  # type: ignore[no-any-return]
+    return with_options(*_OPTIONS)(with_deployment)  # type: ignore[return-value]

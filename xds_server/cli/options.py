@@ -17,29 +17,31 @@ FOUND_PROBLEMS = 79
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def with_options(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Adds options to a command, in the order in which ``--help`` is to list them."""
+
+    def decorate(command: F) -> F:
+        decorated: Any = command
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated  # type: ignore[no-any-return]
+
+    return decorate
+
+
 _MESH_OPTIONS = (
     click.option(
-        "--layered-authorization/--no-layered-authorization",
-        envvar="WAYPOST_LAYERED_AUTHORIZATION",
-        help="Enforce policies by selector and for namespaces at waypoints too, on tunnels.",
-    ),
-    click.option(
-        "--mesh-config",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        envvar="WAYPOST_MESH_CONFIG",
-        help="A file with Istio's MeshConfig, or its ConfigMap. Other options go before it.",
-    ),
-    click.option(
-        "--require-grants/--no-require-grants",
-        envvar="WAYPOST_REQUIRE_GRANTS",
-        help="Ask for a ReferenceGrant where a route names a backend in another namespace.",
-    ),
-    click.option(
-        "--root-namespace",
-        default="istio-system",
+        "--trust-domain",
+        default="cluster.local",
         show_default=True,
-        envvar="WAYPOST_ROOT_NAMESPACE",
-        help="Where mesh-wide policies live.",
+        envvar="WAYPOST_TRUST_DOMAIN",
+        help="The trust domain of all identities.",
+    ),
+    click.option(
+        "--trust-domain-alias",
+        multiple=True,
+        envvar="WAYPOST_TRUST_DOMAIN_ALIASES",
+        help="Another trust domain whose identities count as ours. Repeatable.",
     ),
     click.option(
         "--cluster-domain",
@@ -49,17 +51,27 @@ _MESH_OPTIONS = (
         help="The DNS suffix of services.",
     ),
     click.option(
-        "--trust-domain-alias",
-        multiple=True,
-        envvar="WAYPOST_TRUST_DOMAIN_ALIASES",
-        help="Another trust domain whose identities count as ours. Repeatable.",
+        "--root-namespace",
+        default="istio-system",
+        show_default=True,
+        envvar="WAYPOST_ROOT_NAMESPACE",
+        help="Where mesh-wide policies live.",
     ),
     click.option(
-        "--trust-domain",
-        default="cluster.local",
-        show_default=True,
-        envvar="WAYPOST_TRUST_DOMAIN",
-        help="The trust domain of all identities.",
+        "--require-grants/--no-require-grants",
+        envvar="WAYPOST_REQUIRE_GRANTS",
+        help="Ask for a ReferenceGrant where a route names a backend in another namespace.",
+    ),
+    click.option(
+        "--mesh-config",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        envvar="WAYPOST_MESH_CONFIG",
+        help="A file with Istio's MeshConfig, or its ConfigMap. Other options go before it.",
+    ),
+    click.option(
+        "--layered-authorization/--no-layered-authorization",
+        envvar="WAYPOST_LAYERED_AUTHORIZATION",
+        help="Enforce policies by selector and for namespaces at waypoints too, on tunnels.",
     ),
 )
 
@@ -92,10 +104,7 @@ def mesh_options(command: F) -> F:
         }
         return command(mesh=_configured(mesh_config, given), **options)
 
-    decorated: Any = with_mesh
-    for option in _MESH_OPTIONS:
-        decorated = option(decorated)
-    return decorated  # type: ignore[no-any-return]
+    return with_options(*_MESH_OPTIONS)(with_mesh)  # type: ignore[return-value]
 
 
 def _configured(path: Path | None, given: dict[str, Any]) -> "Mesh":

@@ -1,13 +1,13 @@
 """Options of ``waypost serve`` that open xDS to other hosts."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from translators.ir.bootstrap import TOKEN_AUDIENCE
+from xds_server.cli.options import F, with_options
 
 if TYPE_CHECKING:
     from translators.ir.waypoint import Mesh
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from xds_server.sources.kubernetes.login import Login
 
 _SERVICE = "waypost"
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +58,10 @@ class SecureXdsOptions:
 
 _OPTIONS = (
     click.option(
-        "--xds-token-audience",
-        default=TOKEN_AUDIENCE,
-        show_default=True,
-        envvar="WAYPOST_XDS_TOKEN_AUDIENCE",
-        help="The audience that tokens of Envoys must be for.",
-    ),
-    click.option(
-        "--xds-clients",
-        type=click.Choice(["token", "certificate"]),
-        envvar="WAYPOST_XDS_CLIENTS",
-        help="What Envoys must show at --xds-tls: a service-account token, which the API server "
-        "reviews (usual with --kubernetes), or a certificate of the CA (usual without).",
+        "--xds-tls",
+        envvar="WAYPOST_XDS_TLS",
+        metavar="IP:PORT",
+        help="Where Envoys of other hosts connect, by TLS, for example 0.0.0.0:15012.",
     ),
     click.option(
         "--xds-host",
@@ -82,10 +72,18 @@ _OPTIONS = (
         "those of a Service waypost in the own namespace, and of loopback.",
     ),
     click.option(
-        "--xds-tls",
-        envvar="WAYPOST_XDS_TLS",
-        metavar="IP:PORT",
-        help="Where Envoys of other hosts connect, by TLS, for example 0.0.0.0:15012.",
+        "--xds-clients",
+        type=click.Choice(["token", "certificate"]),
+        envvar="WAYPOST_XDS_CLIENTS",
+        help="What Envoys must show at --xds-tls: a service-account token, which the API server "
+        "reviews (usual with --kubernetes), or a certificate of the CA (usual without).",
+    ),
+    click.option(
+        "--xds-token-audience",
+        default=TOKEN_AUDIENCE,
+        show_default=True,
+        envvar="WAYPOST_XDS_TOKEN_AUDIENCE",
+        help="The audience that tokens of Envoys must be for.",
     ),
 )
 
@@ -104,10 +102,7 @@ def secure_xds_options(command: F) -> F:
         options = SecureXdsOptions(xds_tls, xds_hosts, xds_clients, xds_token_audience)
         return command(secure_xds=options, **others)
 
-    decorated: Any = with_secure_xds
-    for option in _OPTIONS:
-        decorated = option(decorated)
-    return decorated  # type: ignore[no-any-return]
+    return with_options(*_OPTIONS)(with_secure_xds)  # type: ignore[return-value]
 
 
 def _check_address(address: str) -> None:

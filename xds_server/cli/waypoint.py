@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from xds_server.cli.options import FOUND_PROBLEMS, mesh_options
+from xds_server.cli.options import FOUND_PROBLEMS, mesh_options, with_options
 
 if TYPE_CHECKING:
     from translators.ir.waypoint import Mesh
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from xds_server.waypoints.folder import Folder
     from xds_server.waypoints.place import Found, Place
 
-F = TypeVar("F", bound=Callable[..., Any])
 
 _DEFAULT_NAMESPACE = "default"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -47,16 +46,6 @@ def waypoint(ctx: click.Context, name: str) -> None:
     ctx.obj = name
 
 
-def _options(*options: Callable[[Any], Any]) -> Callable[[F], F]:
-    def decorate(command: F) -> F:
-        decorated: Any = command
-        for option in reversed(options):
-            decorated = option(decorated)
-        return decorated  # type: ignore[no-any-return]
-
-    return decorate
-
-
 _name = click.option("--name", "own_name", help="The name of the waypoint.")
 _namespace = click.option(
     "-n",
@@ -86,7 +75,7 @@ _output = click.option(
     show_default=True,
     help="The format.",
 )
-_where = _options(
+_where = with_options(
     click.option(
         "-f",
         "--filename",
@@ -105,7 +94,7 @@ _where = _options(
 
 
 @waypoint.command()
-@_options(_name, _namespace, _for, _revision)
+@with_options(_name, _namespace, _for, _revision)
 @click.option(
     "-o",
     "--output",
@@ -129,11 +118,11 @@ def generate(
 
 
 @waypoint.command()
-@_options(_name, _namespace, _for, _revision)
+@with_options(_name, _namespace, _for, _revision)
 @click.option("--enroll-namespace", "enrols", is_flag=True, help="Have the namespace use it.")
 @click.option("--overwrite", is_flag=True, help="Even if the namespace uses another one.")
 @click.option("-w", "--wait", "waits", is_flag=True, help="Wait until it is ready.")
-@_options(_timeout, _where)
+@with_options(_timeout, _where)
 @click.pass_obj
 def apply(name: str, /, own_name: str | None, mesh: "Mesh", **asked: Any) -> None:
     """Make a waypoint, or change it to be as asked for.
@@ -155,7 +144,7 @@ def apply(name: str, /, own_name: str | None, mesh: "Mesh", **asked: Any) -> Non
 
 @waypoint.command(short_help="Remove waypoints by name, all, or those of a revision.")
 @click.argument("names", nargs=-1)
-@_options(_namespace, _of_revision, _where)
+@with_options(_namespace, _of_revision, _where)
 @click.option("--all", "everything", is_flag=True, help="All waypoints of the namespace.")
 def delete(names: tuple[str, ...], everything: bool, mesh: "Mesh", **asked: Any) -> None:
     """Remove waypoints by name, all of a namespace, or those of a revision.
@@ -182,7 +171,7 @@ def delete(names: tuple[str, ...], everything: bool, mesh: "Mesh", **asked: Any)
 
 
 @waypoint.command(name="list")
-@_options(_namespace, _everywhere, _output, _where)
+@with_options(_namespace, _everywhere, _output, _where)
 def list_waypoints(everywhere: bool, output: str, mesh: "Mesh", **asked: Any) -> None:
     """List waypoints.
 
@@ -197,7 +186,7 @@ def list_waypoints(everywhere: bool, output: str, mesh: "Mesh", **asked: Any) ->
 
 
 @waypoint.command(short_help="Show whether waypoints are ready.")
-@_options(_namespace, _everywhere, _output)
+@with_options(_namespace, _everywhere, _output)
 @click.option(
     "-w/ ",
     "--wait/--no-wait",
@@ -206,7 +195,7 @@ def list_waypoints(everywhere: bool, output: str, mesh: "Mesh", **asked: Any) ->
     show_default="wait",
     help="Wait until all are ready.",
 )
-@_options(_timeout, _where)
+@with_options(_timeout, _where)
 def status(everywhere: bool, output: str, waits: bool, mesh: "Mesh", **asked: Any) -> None:
     """Show whether waypoints are ready: what their Gateways' Programmed condition says.
 
