@@ -102,6 +102,7 @@ class Metrics(Collector):
         yield from self._callers()
         yield from self._content()
         yield from self._input()
+        yield from self._authority()
         yield from self._status()
 
     def _streams(self) -> Iterator[Metric]:
@@ -209,6 +210,9 @@ class Metrics(Collector):
             "How late the event loop last came to a timer.",
             readings.loop_lag(),
         )
+
+    def _authority(self) -> Iterator[Metric]:
+        readings = self._readings
         yield _gauge(
             "citadel_server_root_cert_expiry_timestamp",
             "When the first of the CA's roots expires, as a Unix time.",

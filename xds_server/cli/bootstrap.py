@@ -81,9 +81,7 @@ def bootstrap(
         name = WaypointName.parse(waypoint)
         _ip_of(admin)
         _check_stream(xds, is_secure=credential is not None)
-        secure = None
-        if xds_roots and credential and out:
-            secure = _secure(xds_name or _host_of(xds), xds_roots, credential, mount_path or out)
+        secure = _secure(xds, xds_name, xds_roots, credential, mount_path or out)
         node = Bootstrap(name, node_id(name, _ip_of(bind)), xds, bind, admin, secure=secure)
         _hand_out(node, out, mount_path)
     except ValueError as problem:
@@ -127,11 +125,19 @@ def _credential(
 
 
 def _secure(
-    name: str, roots: Path, credential: "TokenFile | CertificateFiles", folder: Path
-) -> "SecureStream":
+    xds: str,
+    name: str | None,
+    roots: Path | None,
+    credential: "TokenFile | CertificateFiles | None",
+    folder: Path | None,
+) -> "SecureStream | None":
+    """None without TLS. Raises ValueError if the server has no name."""
+    if not (roots and credential and folder):
+        return None
     from translators.ir.bootstrap import SecureStream
 
-    return SecureStream(name, _absolute(roots), credential, _absolute(folder))
+    server = name or _host_of(xds)
+    return SecureStream(server, _absolute(roots), credential, _absolute(folder))
 
 
 def _hand_out(node: "Bootstrap", out: Path | None, mount_path: Path | None) -> None:
