@@ -2,10 +2,9 @@
 
 import pytest
 
+from tests.protocol.sessions import ack, ask, ask_all, delta, nack, settle, sotw
 from tests.protocol.worlds import (
     CLUSTER,
-    ENDPOINT,
-    EXTENSION,
     LISTENER,
     ROUTE,
     SECRET,
@@ -13,78 +12,21 @@ from tests.protocol.worlds import (
     key,
     named,
     resource,
-    sent,
     snapshot,
 )
 from translators.wire.discovery import DeltaRequest, RequestError, SotwRequest, read_delta_request
-from translators.wire.resource import Resource, TypeUrl
+from translators.wire.resource import TypeUrl
 from translators.wire.snapshot import EMPTY
 from xds_server.protocol import (
     Acknowledged,
     DeltaSession,
     ProtocolViolation,
     Rejected,
-    Response,
     SessionLimits,
     SotwSession,
 )
 
 BAD = RequestError(13, "it is bad")
-
-
-def delta(*resources: Resource) -> DeltaSession:
-    session = DeltaSession(SessionLimits())
-    session.update(snapshot(*resources), None)
-    return session
-
-
-def sotw(*resources: Resource) -> SotwSession:
-    session = SotwSession(SessionLimits())
-    session.update(snapshot(*resources), None)
-    return session
-
-
-def ask(session: DeltaSession, type_url: TypeUrl, *names: str) -> list[Response]:
-    session.receive(DeltaRequest(type_url, subscribe=names))
-    return drain(session)
-
-
-def ask_all(session: SotwSession, type_url: TypeUrl, *names: str) -> list[Response]:
-    session.receive(SotwRequest(type_url, names=names))
-    return drain(session)
-
-
-def ack(session: DeltaSession | SotwSession, response: Response, *names: str) -> list[Response]:
-    type_url, nonce = response.type_url, response.nonce
-    if isinstance(session, DeltaSession):
-        verdict = session.receive(DeltaRequest(type_url, nonce))
-    else:
-        verdict = session.receive(SotwRequest(type_url, "", nonce, names))
-    assert isinstance(verdict, Acknowledged)
-    assert verdict.resources == response.resources
-    return drain(session)
-
-
-def nack(
-    session: DeltaSession | SotwSession, response: Response, message: str = "", *names: str
-) -> Rejected:
-    error = RequestError(13, message)
-    if isinstance(session, DeltaSession):
-        verdict = session.receive(DeltaRequest(response.type_url, response.nonce, error=error))
-    else:
-        verdict = session.receive(
-            SotwRequest(response.type_url, "", response.nonce, names, error=error)
-        )
-    assert isinstance(verdict, Rejected)
-    return verdict
-
-
-def settle(session: DeltaSession, responses: list[Response]) -> list[Response]:
-    """Acknowledge these, and what follows from that, until nothing follows."""
-    seen = list(responses)
-    for response in seen:
-        seen += ack(session, response)
-    return seen
 
 
 def test_p01_only_the_first_request_needs_a_node() -> None:
@@ -302,69 +244,6 @@ def test_p16_a_restart_sends_nothing_that_did_not_change() -> None:
     assert drain(after) == []
 
 
-def test_p17_additions_in_order_removals_last_and_in_reverse() -> None:
-    session = delta(*(resource(t, "x") for t in reversed(TypeUrl)))
-    for type_url in reversed(TypeUrl):
-        session.receive(DeltaRequest(type_url))
-    assert [t for t, _ in sent(settle(session, drain(session)))] == list(TypeUrl)
-    session.update(EMPTY, None)
-    removed = [TypeUrl(r.type_url) for r in drain(session)]
-    assert removed == [ROUTE, EXTENSION, LISTENER, ENDPOINT, CLUSTER]
-
-
-def test_p17_a_cluster_goes_after_the_route_that_used_it_was_replaced() -> None:
-    session = delta(resource(CLUSTER, "old"), resource(ROUTE, "r"))
-    session.receive(DeltaRequest(ROUTE, subscribe=("r",)))
-    settle(session, ask(session, CLUSTER))
-    needs_new = resource(ROUTE, "r", "2", [key(CLUSTER, "new")])
-    session.update(snapshot(resource(CLUSTER, "new"), needs_new), None)
-    responses = settle(session, drain(session))
-    assert [(named([r]), r.removed) for r in responses] == [
-        (["new@1"], ()),
-        (["r@2"], ()),
-        ([], ("old",)),
-    ]
-
-
-@pytest.mark.parametrize("make", [delta, sotw])
-def test_p18_endpoints_follow_their_cluster_even_if_unchanged(make: type) -> None:
-    session = make(resource(CLUSTER, "c"), resource(ENDPOINT, "c"))
-    start, names = (ask, ()) if make is delta else (ask_all, ("c",))
-    ack(session, *start(session, CLUSTER))
-    ack(session, *start(session, ENDPOINT, "c"), *names)
-    changed = resource(CLUSTER, "c", "2")
-    session.update(snapshot(changed, resource(ENDPOINT, "c")), {changed.key})
-    assert sent(drain(session)) == [(CLUSTER, "c"), (ENDPOINT, "c")]
-
-
-def test_p18_also_when_the_client_asks_after_a_reconnect() -> None:
-    session = delta(resource(CLUSTER, "c", "2"), resource(ENDPOINT, "c"))
-    session.receive(DeltaRequest(CLUSTER, initial_versions={"c": "1"}))
-    assert sent(drain(session)) == [(CLUSTER, "c")]
-    session.receive(DeltaRequest(ENDPOINT, subscribe=("c",), initial_versions={"c": "1"}))
-    assert sent(drain(session)) == [(ENDPOINT, "c")]
-
-
-def test_p19_missing_endpoints_are_answered_again_behind_their_cluster() -> None:
-    session = delta(resource(CLUSTER, "c"))
-    session.receive(DeltaRequest(ENDPOINT, subscribe=("c",)))
-    settle(session, ask(session, CLUSTER))
-    session.update(snapshot(resource(CLUSTER, "c", "2")), {key(CLUSTER, "c")})
-    assert [(r.type_url, r.removed) for r in drain(session)] == [(CLUSTER, ()), (ENDPOINT, ("c",))]
-
-
-@pytest.mark.parametrize("first", list(TypeUrl))
-def test_p20_types_may_be_asked_for_in_any_order_and_alone(first: TypeUrl) -> None:
-    everything = [key(t, "x") for t in TypeUrl]
-    session = delta(*(resource(t, "x", requires=everything) for t in TypeUrl))
-    assert sent(settle(session, ask(session, first, "x"))) == [(first, "x")]
-    got = [first]
-    for type_url in TypeUrl:
-        if type_url is not first:
-            got += [t for t, _ in sent(settle(session, ask(session, type_url, "x")))]
-    assert set(got) == set(TypeUrl)
-
-
 def test_p21_no_ttl_is_sent() -> None:
     from envoy_data_plane.envoy.service.discovery.v3 import DeltaDiscoveryResponse
 
@@ -397,119 +276,6 @@ def test_p24_resource_locators_are_ignored() -> None:
     locators = [ResourceLocator(name="r", dynamic_parameters={"a": "b"})]
     wire = bytes(DeltaDiscoveryRequest(type_url=ROUTE.value, resource_locators_subscribe=locators))
     assert read_delta_request(wire) == DeltaRequest(ROUTE)
-
-
-def test_p25_the_good_part_of_a_refused_response_is_sent_again_at_once() -> None:
-    session = delta(resource(CLUSTER, "a"))
-    settle(session, ask(session, CLUSTER))
-    world = [resource(CLUSTER, "a", "2"), resource(CLUSTER, "b"), resource(CLUSTER, "z")]
-    session.update(snapshot(*world), None)
-    (mixed,) = drain(session)
-    verdict = nack(session, mixed, "Error adding/updating cluster(s) z: no, really, a: is fine")
-    assert world[2] in verdict.culprits
-    session = delta(*world)
-    (mixed,) = ask(session, CLUSTER)
-    verdict = nack(session, mixed, "Error adding/updating cluster(s) z: it is bad")
-    assert (verdict.resources, verdict.culprits) == (tuple(world), (world[2],))
-    (good,) = drain(session)
-    assert good.resources == tuple(world[:2])
-    ack(session, good)
-    session.update(snapshot(resource(CLUSTER, "a")), None)
-    back, removal = settle(session, drain(session))
-    assert named([back]) == ["a@1"]
-    assert "b" in removal.removed
-
-
-def test_p25_if_nobody_is_blamed_the_suspects_are_tried_one_by_one() -> None:
-    world = [resource(SECRET, name) for name in "abc"]
-    session = sotw(*world)
-    (mixed,) = ask_all(session, SECRET, "a", "b", "c")
-    assert nack(session, mixed, "something", *"abc").culprits == ()
-    (a,) = drain(session)
-    (b,) = ack(session, a, *"abc")
-    assert (named([a]), named([b])) == (["a@1"], ["b@1"])
-    assert nack(session, b, "something", *"abc").culprits == (world[1],)
-    (c,) = drain(session)
-    assert named([c]) == ["c@1"]
-    assert ack(session, c, *"abc") == []
-
-
-@pytest.mark.parametrize("type_url", [SECRET, ENDPOINT, EXTENSION, ROUTE])
-def test_p25_the_members_of_a_refused_batch_are_sent_again_each_by_itself(
-    type_url: TypeUrl,
-) -> None:
-    world = [resource(type_url, name) for name in "abc"]
-    session = delta(*world)
-    (mixed,) = ask(session, type_url, *"abc")
-    assert named([mixed]) == ["a@1", "b@1", "c@1"]
-    assert nack(session, mixed, "something").culprits == ()
-    a, b, c = drain(session)
-    assert [named([each]) for each in (a, b, c)] == [["a@1"], ["b@1"], ["c@1"]]
-    assert ack(session, c) == []
-    assert nack(session, b, "something").culprits == (world[1],)
-    assert ack(session, a) == []
-
-
-def test_p25_what_was_refused_last_endangers_no_other_until_a_version_is_accepted() -> None:
-    session = delta(*(resource(ROUTE, name) for name in "abc"))
-    (mixed,) = ask(session, ROUTE, *"abc")
-    nack(session, mixed, "something")
-    a, b, c = drain(session)
-    ack(session, a), nack(session, b, "something"), ack(session, c)
-    session.update(snapshot(*(resource(ROUTE, name, "2") for name in "abc")), None)
-    sound, suspect = drain(session)
-    assert (named([sound]), named([suspect])) == (["a@2", "c@2"], ["b@2"])
-    assert ack(session, suspect) == []
-    assert ack(session, sound) == []
-    session.update(snapshot(*(resource(ROUTE, name, "3") for name in "abc")), None)
-    assert [named([each]) for each in drain(session)] == [["a@3", "b@3", "c@3"]]
-
-
-def test_what_changes_while_a_batch_is_outstanding_is_taken_together_after_it() -> None:
-    session = delta(*(resource(ENDPOINT, name) for name in "abc"))
-    (first,) = ask(session, ENDPOINT, *"abc")
-    versions = dict.fromkeys("abc", "1")
-    for version in "23":
-        for name in "ab":
-            versions[name] = version
-            world = snapshot(*(resource(ENDPOINT, *each) for each in versions.items()))
-            session.update(world, {key(ENDPOINT, name)})
-            assert drain(session) == []
-    (second,) = ack(session, first)
-    assert named([second]) == ["a@3", "b@3"]
-    assert ack(session, second) == []
-
-
-def test_a_batch_is_bounded_and_the_rest_follows_its_acknowledgement() -> None:
-    body = b"x" * 100_000
-    world = [Resource(key(ROUTE, name), body, "1") for name in "abcde"]
-    huge = Resource(key(ROUTE, "huge"), 10 * body, "1")
-    session = delta(*world, huge)
-    (first,) = ask(session, ROUTE, *"abcde", "huge")
-    (second,) = ack(session, first)
-    (third,) = ack(session, second)
-    (fourth,) = ack(session, third)
-    assert [len(each.resources) for each in (first, second, third, fourth)] == [2, 2, 1, 1]
-    assert ack(session, fourth) == []
-
-
-@pytest.mark.parametrize("type_url", [CLUSTER, LISTENER])
-def test_clusters_and_listeners_are_never_cut(type_url: TypeUrl) -> None:
-    body = b"x" * 100_000
-    session = delta(*(Resource(key(type_url, name), body, "1") for name in "abcde"))
-    assert [len(each.resources) for each in ask(session, type_url)] == [5]
-
-
-def test_p25_what_may_have_been_applied_is_removed_even_after_a_second_refusal() -> None:
-    world = [resource(CLUSTER, "a"), resource(CLUSTER, "z")]
-    session = delta(*world)
-    (mixed,) = ask(session, CLUSTER)
-    nack(session, mixed, "Error adding/updating cluster(s) z: it is bad")
-    session.update(snapshot(resource(CLUSTER, "a", "2")), None)
-    (again,) = drain(session)
-    nack(session, again, "Error adding/updating cluster(s) a: it is bad")
-    session.update(EMPTY, None)
-    assert "a" in drain(session)[-1].removed
 
 
 def test_limits_end_the_stream_at_the_bound() -> None:
