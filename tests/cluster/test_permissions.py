@@ -97,6 +97,10 @@ async def test_without_one_of_them_it_is_said_which_is_missing(
             )
             api.access.permit("watch", "httproutes")
             api.put(httproute("r"))
+            health = one.server._source.health  # type: ignore[attr-defined]
+            await eventually(lambda: set(health().values()) == {Health.CURRENT}, timeout_s=20)
+            await eventually(lambda: one.server._compiler.counts()["HTTPRoute"] == 1)
+            assert one.server._problems() == []
 
 
 async def test_an_account_may_do_what_its_roles_permit_and_nothing_else() -> None:

@@ -1,5 +1,6 @@
 """ServiceEntries and WorkloadEntries as destinations, through a real waypoint."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from tests.envoy.conftest import BANK, DEMO
 from tests.support.dns import NameServer
 from tests.support.hbone import ConnectRefusedError
+from tests.support.loopback import LoopbackNet
 from tests.support.manifests import (
     BANNER,
     HTTP,
@@ -219,10 +221,7 @@ async def test_names_below_a_wildcard_are_resolved_on_demand(mesh: Mesh, names: 
     assert await asked(f"two.wild.example:{HTTP}") == (200, mesh.pods.plain.ip)
     for host in ("other.example", "wild.example", f"one.wild.example:{HTTP + 1}", mesh.pods.v2.ip):
         assert await asked(host) == (404, ""), host
-    names.records["me.wild.example"] = ["127.0.0.1"]
-    names.records["link.wild.example"] = ["169.254.169.254"]
-    for host in ("gone", "me", "link"):
-        assert (await asked(f"{host}.wild.example"))[0] == 503
+    assert (await asked("gone.wild.example"))[0] == 503
     assert "other.example" not in names.asked
 
     guard = policy("wild", DEMO, allows(operation={"paths": ["/open"]}))
@@ -238,6 +237,36 @@ async def test_names_below_a_wildcard_are_resolved_on_demand(mesh: Mesh, names: 
 
 
 TAG = {"name": "x-tag", "value": "wild"}
+
+
+async def test_no_name_below_a_wildcard_leads_to_the_proxy_itself(
+    mesh: Mesh, names: NameServer, net: LoopbackNet
+) -> None:
+    """The same server is reached at an address that is not the proxy's own."""
+    met: list[str] = []
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        met.append(writer.get_extra_info("sockname")[0])
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    near = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = near.sockets[0].getsockname()[1]
+    far = await asyncio.start_server(answer, net.ip(112), port)
+    addresses = {"me": "127.0.0.1", "any": "0.0.0.0", "link": "169.254.169.254", "far": net.ip(112)}
+    names.records.update({f"{name}.near.example": [at] for name, at in addresses.items()})
+    entry = service_entry(
+        "near", DEMO, "*.near.example", resolution="DYNAMIC_DNS", ports=[plain_http(port)]
+    )
+    async with near, far:
+        await mesh.put("near", entry)
+        at = Address(own_address(entry), port)
+        statuses = {
+            name: (await mesh.get(at, "/", [("host", f"{name}.near.example")])).status
+            for name in addresses
+        }
+    assert statuses == {"me": 503, "any": 503, "link": 503, "far": 200}
+    assert met == [net.ip(112)]
 
 
 async def test_routes_and_policies_of_an_entry(mesh: Mesh, names: NameServer) -> None:

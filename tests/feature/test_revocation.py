@@ -66,6 +66,6 @@ def secret_name(body: bytes) -> str:
 
 async def responses(client: DeltaClient) -> AsyncIterator[Received]:
     """All that comes until the stream ends."""
-    with suppress(grpc.aio.AioRpcError, AssertionError):
+    with suppress(grpc.aio.AioRpcError):
         while True:
             yield await client.receive()
