@@ -63,7 +63,7 @@ class Stand:
     async def until_connected(self) -> None:
         """Return when the waypoint has a stream to the server and wants nothing more.
 
-        Envoy waits longer and longer before it tries again, up to 30 s.
+        Envoy waits longer and longer before it tries again, up to 10 s.
         """
         async with asyncio.timeout(60):
             while not await self._is_synced():  # noqa: ASYNC110  a page tells of no event

@@ -49,6 +49,12 @@ def test_addresses_can_be_given() -> None:
     assert control_plane(said) == {"pipe": {"path": "/run/xds.sock"}}
 
 
+def test_a_stream_that_has_ended_is_opened_again_within_ten_seconds() -> None:
+    [service] = printed()["dynamicResources"]["adsConfig"]["grpcServices"]
+    pauses = service["envoyGrpc"]["retryPolicy"]["retryBackOff"]
+    assert pauses == {"baseInterval": "0.500s", "maxInterval": "10s"}
+
+
 @pytest.mark.parametrize(
     "options",
     [

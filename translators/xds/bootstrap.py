@@ -1,5 +1,7 @@
 """What an Envoy starts from: who it is, and one stream to the control plane for all the rest."""
 
+from datetime import timedelta
+
 from envoy_data_plane.envoy.config.bootstrap.v3 import (
     Admin,
     BootstrapDynamicResources,
@@ -12,9 +14,11 @@ from envoy_data_plane.envoy.config.core.v3 import (
     ApiConfigSource,
     ApiConfigSourceApiType,
     ApiVersion,
+    BackoffStrategy,
     GrpcService,
     GrpcServiceEnvoyGrpc,
     Node,
+    RetryPolicy,
     TypedExtensionConfig,
 )
 from envoy_data_plane.envoy.config.overload.v3 import OverloadManager, ResourceMonitor
@@ -35,6 +39,10 @@ BOOTSTRAP_FILE = "envoy.json"
 """The file that is Envoy's ``--config-path``."""
 
 _MAX_CONNECTIONS = 100_000
+
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=0.5), timedelta(seconds=10)
+"""Between attempts to open the stream again. Envoy's own longest is 30 s: for so long would what
+has changed meanwhile go unheard."""
 
 
 def bootstrap(node: Bootstrap) -> EnvoyBootstrap:
@@ -103,12 +111,16 @@ def _node(node: Bootstrap) -> Node:
 
 
 def _stream() -> ApiConfigSource:
+    pauses = BackoffStrategy(base_interval=_FIRST_PAUSE, max_interval=_LONGEST_PAUSE)
+    service = GrpcServiceEnvoyGrpc(
+        cluster_name=CLUSTER, retry_policy=RetryPolicy(retry_back_off=pauses)
+    )
     return ApiConfigSource(
         api_type=ApiConfigSourceApiType.DELTA_GRPC,
         transport_api_version=ApiVersion.V3,
         # The node lists hundreds of extensions: once a stream is enough.
         set_node_on_first_message_only=True,
-        grpc_services=[GrpcService(envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=CLUSTER))],
+        grpc_services=[GrpcService(envoy_grpc=service)],
     )
 
 
