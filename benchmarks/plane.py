@@ -86,7 +86,8 @@ class Plane:
     def __init__(self) -> None:
         self.compiler = Compiler(Mesh())
         self.store = SnapshotStore()
-        self.publisher = Publisher(self.compiler, self.store, secrets, Collector().spare)
+        self.collector = Collector()
+        self.publisher = Publisher(self.compiler, self.store, secrets, self.collector.spare)
         self.service = AdsService(self.store, LoopbackAuthenticator(), NO_BUCKETS)
         self.pauses = Pauses()
         self.address = ""
@@ -107,6 +108,7 @@ async def serving(plane: Plane) -> AsyncIterator[None]:
     tasks = [
         asyncio.create_task(plane.publisher.run()),
         asyncio.create_task(plane.pauses.watch()),
+        asyncio.create_task(plane.collector.run()),
     ]
     try:
         yield

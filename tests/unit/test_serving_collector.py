@@ -1,5 +1,6 @@
 """The garbage collector's settings, and what is known of its pauses."""
 
+import asyncio
 import gc
 from collections.abc import Iterator
 
@@ -48,3 +49,13 @@ def test_sparing_takes_no_look_at_anything() -> None:
         collector.spare()
         assert collector.figures()["pauses"] == before
     assert gc.get_freeze_count() >= frozen + len(kept)
+
+
+async def test_what_is_new_does_not_stay_new_while_as_much_is_freed_as_is_made() -> None:
+    with Collector().watching():
+        running = asyncio.create_task(Collector().run())
+        kept = [[number] for number in range(100)]  # too few for the collector to be called
+        async with asyncio.timeout(10):
+            while any(one is kept for one in gc.get_objects(generation=0)):  # noqa: ASYNC110  nothing tells
+                await asyncio.sleep(0.02)
+        running.cancel()

@@ -6,6 +6,7 @@ first, stays for long, so it is put out of the collector's sight; what comes lat
 seldom.
 """
 
+import asyncio
 import gc
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 # A pause is as long as what is new is many: 10,000 objects at most in the middle generation. The
 # oldest one, which holds all that is not spared, is looked at every 100 million objects.
 THRESHOLDS = (2_000, 4, 12_500)
+
+_EVERY = 0.1  # seconds
 
 
 @dataclass(slots=True)
@@ -46,6 +49,16 @@ class Collector:
     def spare(self) -> None:
         """Spare all that there is now without a look at it, which takes no time."""
         gc.freeze()
+
+    async def run(self) -> None:
+        """Look at what is new by the clock as well, until cancelled.
+
+        The collector counts what is made less what is freed. While a server replaces as much as it
+        makes, what is new becomes more and more, and looking at it would take longer and longer.
+        """
+        while True:
+            await asyncio.sleep(_EVERY)
+            gc.collect(1)
 
     def figures(self) -> Mapping[str, float]:
         """How often and how long it stopped everything, in ms."""

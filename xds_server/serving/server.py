@@ -139,6 +139,7 @@ class Server(Observer):
                     tasks.create_task(self._lag.run())
                     await self._synced.wait()
                     self._collector.settle()
+                    tasks.create_task(self._collector.run())
                     await listeners.start()
                     tasks.create_task(listeners.run())
                     if self._status is not None:
