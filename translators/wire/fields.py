@@ -37,7 +37,7 @@ def read_fields(data: bytes) -> Iterator[tuple[int, WireType, int, bytes]]:
     """
     at, end = 0, len(data)
     while at < end:
-        tag, at = _read_varint(data, at)
+        tag, at = (first, at + 1) if (first := data[at]) < 0x80 else _read_varint(data, at)
         number, wire_type = tag >> 3, tag & 7
         if number == 0:
             raise MalformedRequest("field number 0")

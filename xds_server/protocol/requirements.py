@@ -39,6 +39,8 @@ class Requirements:
 
     def hold_back(self, resource: Resource, snapshot: Snapshot) -> bool:
         """Whether the resource must wait; it is looked at again when the reason may be over."""
+        if not resource.requires:
+            return False
         reasons = {
             reason
             for required in resource.requires

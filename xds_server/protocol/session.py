@@ -174,8 +174,9 @@ class Session(ABC):
             verdict: Acknowledged | Rejected = self._accept(channel, flight)
         else:
             verdict = self._reject(channel, flight, error.message)
-        for resource in flight.resources:
-            self._requirements.review(resource.key)
+        if self._requirements.any_wait:
+            for resource in flight.resources:
+                self._requirements.review(resource.key)
         return verdict
 
     def _accept(self, channel: Channel, flight: Flight) -> Acknowledged:
