@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -40,14 +41,24 @@ def test_what_there_is_now_is_spared() -> None:
     assert gc.get_freeze_count() >= frozen + len(kept)
 
 
-def test_sparing_takes_no_look_at_anything() -> None:
-    collector = Collector()
+class Ring:
+    """Something that nothing but the collector can free."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_sparing_looks_only_at_what_is_new() -> None:
     kept = [[number] for number in range(1000)]
-    frozen = gc.get_freeze_count()
-    with collector.watching():
-        before = collector.figures()["pauses"]
-        collector.spare()
-        assert collector.figures()["pauses"] == before
+    frozen, seen = gc.get_freeze_count(), list[object]()
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        seen.append(info["generation"])
+
+    gc.callbacks.append(note)
+    Collector().spare()
+    gc.callbacks.remove(note)
+    assert set(seen) <= {0, 1}
     assert gc.get_freeze_count() >= frozen + len(kept)
 
 
@@ -59,3 +70,9 @@ async def test_what_is_new_does_not_stay_new_while_as_much_is_freed_as_is_made()
             while any(one is kept for one in gc.get_objects(generation=0)):  # noqa: ASYNC110  nothing tells
                 await asyncio.sleep(0.02)
         running.cancel()
+
+
+def test_what_is_garbage_already_is_not_spared() -> None:
+    ring = weakref.ref(Ring())
+    Collector().spare()
+    assert ring() is None
