@@ -1,12 +1,14 @@
 """What each field of a policy's source, operation and condition means, value by value.
 
-Every function takes one value and gives the predicate for it, or raises UnusableValue.
+Every function takes one value and gives the predicate for it, or raises UnusableValue. Those that
+depend on nothing else are remembered: policies say the same again and again.
 """
 
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from translators.authorization.text import UnusableValue, path, wildcard
 from translators.ir.authorization import (
@@ -28,9 +30,11 @@ from translators.ir.authorization import (
 )
 from translators.ir.host import split_host
 from translators.ir.predicate import EVERYTHING, NOTHING, all_of, any_of
+from translators.ir.value import value
 from translators.ir.waypoint import Mesh
 
 _DEFAULT_TRUST_DOMAIN = "cluster.local"
+_REMEMBERED = 1024  # values of each field
 
 
 class Carrier(StrEnum):
@@ -41,7 +45,7 @@ class Carrier(StrEnum):
     REQUESTS = "requests"  # a request in plain HTTP: it has no server name
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Scope:
     """What a value may depend on besides itself: the mesh, the policy's home, the port.
 
@@ -59,19 +63,20 @@ Meaning = Callable[[Scope, str], Predicate]
 
 def principal(scope: Scope, value: str) -> Predicate:
     """Read ``trust-domain/ns/x/sa/y`` with a wildcard; holds for the trust domain's aliases too."""
+    return _principal(scope.mesh.trust_domains, value)
+
+
+@lru_cache(_REMEMBERED)
+def _principal(own: tuple[str, ...], value: str) -> Predicate:
     text = wildcard(value)
-    if text.kind not in (TextKind.EXACT, TextKind.PREFIX):
-        return PrincipalIs(text)
     domain, slash, rest = text.value.partition("/")
-    known = {*scope.mesh.trust_domains, _DEFAULT_TRUST_DOMAIN}
-    if not slash or domain not in known:
+    is_own = slash and (domain in own or domain == _DEFAULT_TRUST_DOMAIN)
+    if not is_own or text.kind not in (TextKind.EXACT, TextKind.PREFIX):
         return PrincipalIs(text)
-    return any_of(
-        PrincipalIs(TextMatch(text.kind, f"{alias}/{rest}")) for alias in scope.mesh.trust_domains
-    )
+    return any_of([PrincipalIs(TextMatch(text.kind, f"{alias}/{rest}")) for alias in own])
 
 
-def namespace(_: Scope, value: str) -> Predicate:
+def namespace(value: str) -> Predicate:
     """Read a namespace, of any trust domain."""
     return PeerIs(namespace=wildcard(value))
 
@@ -87,12 +92,12 @@ def service_account(scope: Scope, value: str) -> Predicate:
     )
 
 
-def trust_domain(_: Scope, value: str) -> Predicate:
+def trust_domain(value: str) -> Predicate:
     """Read a trust domain."""
     return PeerIs(trust_domain=wildcard(value))
 
 
-def request_principal(_: Scope, value: str) -> Predicate:
+def request_principal(value: str) -> Predicate:
     """Read ``issuer/subject``, split at the last slash, of the verified token."""
     if value == "*":
         return all_of((claim("iss", "*"), claim("sub", "*")))
@@ -128,45 +133,18 @@ def port(scope: Scope, value: str) -> Predicate:
     return EVERYTHING if int(value) == scope.port else NOTHING
 
 
-def _source_ip(_: Scope, value: str) -> Predicate:
-    return SourceIp(cidr(value))
-
-
-def _remote_ip(_: Scope, value: str) -> Predicate:
-    return RemoteIp(cidr(value))
-
-
-def _destination_ip(_: Scope, value: str) -> Predicate:
-    return DestinationIp(cidr(value))
-
-
-def _host(_: Scope, value: str) -> Predicate:
+def host(value: str) -> Predicate:
+    """Read a host, with a port or without."""
     text = wildcard(value, ignore_case=True)
     if text.kind is not TextKind.PRESENT and split_host(text.value) == ("", ""):
         raise UnusableValue(f"{value!r} names neither a host nor a port")
     return HostIs(text)
 
 
-def _method(_: Scope, value: str) -> Predicate:
-    return MethodIs(wildcard(value))
-
-
-def _path(_: Scope, value: str) -> Predicate:
-    return PathIs(path(value))
-
-
 def _server_name(scope: Scope, value: str) -> Predicate:
     name = value.removesuffix(".") or value
     text = wildcard(name, ignore_case=True)
     return SniIs(text) if scope.carrier is Carrier.HANDSHAKES else NOTHING
-
-
-def _audience(_: Scope, value: str) -> Predicate:
-    return claim("aud", value)
-
-
-def _presenter(_: Scope, value: str) -> Predicate:
-    return claim("azp", value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,37 +156,49 @@ class Field:
 
     def is_known(self, carrier: Carrier) -> bool:
         """Whether it can be told there. Plain HTTP is known to have no server name."""
-        return self.needs in (Carrier.BYTES, carrier) or carrier is Carrier.REQUESTS
+        return carrier is Carrier.REQUESTS or self.needs in (Carrier.BYTES, carrier)
 
+
+def _of_value(read: Callable[[str], Predicate], needs: Carrier = Carrier.BYTES) -> Field:
+    """A field whose meaning depends on nothing but the value."""
+    remembered = lru_cache(_REMEMBERED)(read)
+    return Field(lambda _, value: remembered(value), needs)
+
+
+_SOURCE_IP = _of_value(lambda value: SourceIp(cidr(value)))
+_REMOTE_IP = _of_value(lambda value: RemoteIp(cidr(value)))
+_NAMESPACE = _of_value(namespace)
+_TRUST_DOMAIN = _of_value(trust_domain)
+_REQUEST_PRINCIPAL = _of_value(request_principal, Carrier.REQUESTS)
 
 SOURCES: dict[str, Field] = {
     "principals": Field(principal),
-    "requestPrincipals": Field(request_principal, Carrier.REQUESTS),
-    "namespaces": Field(namespace),
+    "requestPrincipals": _REQUEST_PRINCIPAL,
+    "namespaces": _NAMESPACE,
     "serviceAccounts": Field(service_account),
-    "trustDomains": Field(trust_domain),
-    "ipBlocks": Field(_source_ip),
-    "remoteIpBlocks": Field(_remote_ip),
+    "trustDomains": _TRUST_DOMAIN,
+    "ipBlocks": _SOURCE_IP,
+    "remoteIpBlocks": _REMOTE_IP,
 }
 OPERATIONS: dict[str, Field] = {
-    "hosts": Field(_host, Carrier.REQUESTS),
+    "hosts": _of_value(host, Carrier.REQUESTS),
     "ports": Field(port),
-    "methods": Field(_method, Carrier.REQUESTS),
-    "paths": Field(_path, Carrier.REQUESTS),
+    "methods": _of_value(lambda value: MethodIs(wildcard(value)), Carrier.REQUESTS),
+    "paths": _of_value(lambda value: PathIs(path(value)), Carrier.REQUESTS),
 }
 CONDITIONS_ON_SOURCE: dict[str, Field] = {
-    "source.ip": Field(_source_ip),
-    "remote.ip": Field(_remote_ip),
-    "source.namespace": Field(namespace),
+    "source.ip": _SOURCE_IP,
+    "remote.ip": _REMOTE_IP,
+    "source.namespace": _NAMESPACE,
     "source.principal": Field(principal),
     "source.serviceAccount": Field(service_account),
-    "source.trustDomain": Field(trust_domain),
-    "request.auth.principal": Field(request_principal, Carrier.REQUESTS),
-    "request.auth.audiences": Field(_audience, Carrier.REQUESTS),
-    "request.auth.presenter": Field(_presenter, Carrier.REQUESTS),
+    "source.trustDomain": _TRUST_DOMAIN,
+    "request.auth.principal": _REQUEST_PRINCIPAL,
+    "request.auth.audiences": _of_value(lambda value: claim("aud", value), Carrier.REQUESTS),
+    "request.auth.presenter": _of_value(lambda value: claim("azp", value), Carrier.REQUESTS),
 }
 CONDITIONS_ON_OPERATION: dict[str, Field] = {
-    "destination.ip": Field(_destination_ip),
+    "destination.ip": _of_value(lambda value: DestinationIp(cidr(value))),
     "destination.port": Field(port),
     "connection.sni": Field(_server_name, Carrier.HANDSHAKES),
 }

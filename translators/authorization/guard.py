@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
+from typing import NamedTuple
 
 from translators.authorization.custom import Provider, first_providers
 from translators.authorization.fields import Carrier, Scope
@@ -18,7 +19,7 @@ from translators.ir.authorization import (
     denied,
 )
 from translators.ir.origin import Origin
-from translators.ir.predicate import EVERYTHING, NOTHING
+from translators.ir.predicate import EVERYTHING
 from translators.ir.waypoint import Mesh
 from translators.resources.authorizationpolicy import AuthorizationPolicy
 
@@ -75,44 +76,50 @@ class Guard:
         return OPEN if self.tls is None else _undoubted(self.policies, {Carrier.HANDSHAKES})
 
 
-@dataclass(frozen=True)
+class _Reading(NamedTuple):
+    """The rules of a policy that can match, and what must be read to decide all of them."""
+
+    rules: tuple[AuthzRule, ...]
+    needs: tuple[Carrier, ...]
+
+
+@dataclass(slots=True, eq=False)
 class PortPolicy:
-    """A policy as it is read for one port."""
+    """A policy as it is read for one port, once for each carrier that makes a difference."""
 
     policy: AuthorizationPolicy
     mesh: Mesh
     port: int | None
-    _made: dict[Carrier, tuple[AuthzRule, ...]] = field(default_factory=dict, compare=False)
+    _known: dict[Carrier, _Reading] = field(default_factory=dict)
 
-    @cached_property
-    def needs(self) -> frozenset[Carrier]:
+    @property
+    def needs(self) -> tuple[Carrier, ...]:
         """What must be read to decide all of its rules."""
-        return frozenset[Carrier]().union(*(one.needs for one in self._on_requests))
+        return self._reading(Carrier.REQUESTS).needs
 
     def rules(self, carrier: Carrier) -> tuple[AuthzRule, ...]:
         """The rules that can match, by what they are asked about.
 
-        Most that are about nothing but the peer are the same whatever carries them.
+        Those that are about nothing but the peer are the same whatever carries them.
         """
-        if carrier not in self._made:
-            made = (
-                _rule(self.policy, index, self._meaning(index, known, carrier))
-                for index, known in enumerate(self._on_requests)
-            )
-            self._made[carrier] = tuple(rule for rule in made if rule is not None)
-        return self._made[carrier]
+        on_requests = self._reading(Carrier.REQUESTS)
+        return (self._reading(carrier) if on_requests.needs else on_requests).rules
 
-    def _meaning(self, index: int, on_requests: Meaning, carrier: Carrier) -> Meaning:
-        if carrier is Carrier.REQUESTS or not on_requests.needs:
-            return on_requests
-        return meaning_of(self.policy, index, self.mesh, self.port, carrier)
+    def _reading(self, carrier: Carrier) -> _Reading:
+        found = self._known.get(carrier)
+        if found is None:
+            found = self._known[carrier] = _read(self.policy, self.mesh, self.port, carrier)
+        return found
 
-    @cached_property
-    def _on_requests(self) -> list[Meaning]:
-        return [
-            meaning_of(self.policy, index, self.mesh, self.port, Carrier.REQUESTS)
-            for index in range(len(self.policy.rules))
-        ]
+
+def _read(policy: AuthorizationPolicy, mesh: Mesh, port: int | None, carrier: Carrier) -> _Reading:
+    rules, needs = list[AuthzRule](), set[Carrier]()
+    for index in range(len(policy.rules)):
+        meaning = meaning_of(policy, index, mesh, port, carrier)
+        needs |= meaning.needs
+        if not meaning.never_matches:
+            rules.append(_rule(policy, index, meaning))
+    return _Reading(tuple(rules), tuple(needs))
 
 
 ReadPolicy = Callable[[AuthorizationPolicy, Mesh, int | None], PortPolicy]
@@ -188,11 +195,15 @@ def _undoubted(read: Collection[PortPolicy], later: Set[Carrier]) -> Authorizati
     return rules.freeze(_NO_PROVIDERS)
 
 
-def layered(policies: Iterable[AuthorizationPolicy], mesh: Mesh, port: int | None) -> Authorization:
+def layered(
+    policies: Collection[AuthorizationPolicy], mesh: Mesh, port: int | None
+) -> Authorization:
     """What policies that target nothing mean for the tunnels to a port: their L4 rules.
 
     Those that can't be read deny.
     """
+    if not policies:
+        return OPEN
     rules = _Rules()
     for policy in policies:
         if policy.unreadable or policy.action in LAYERED_ACTIONS:
@@ -224,15 +235,13 @@ def _add(rules: _Rules, policy: AuthorizationPolicy, made: Iterable[AuthzRule]) 
         rules.deny.extend(made)
 
 
-def _rule(policy: AuthorizationPolicy, index: int, meaning: Meaning) -> AuthzRule | None:
-    """A rule as a predicate pair; None if it can never match."""
-    if NOTHING in (meaning.sources, meaning.operations):
-        return None
+def _rule(policy: AuthorizationPolicy, index: int, meaning: Meaning) -> AuthzRule:
+    """A rule as a predicate pair."""
     return AuthzRule(
         key=f"ns[{policy.meta.namespace}]-policy[{policy.meta.name}]-rule[{index}]",
         sources=meaning.sources,
         operations=meaning.operations,
-        origin=_origin(policy).at(f"spec.rules[{index}]"),
+        origin=_origin(policy, f"spec.rules[{index}]"),
     )
 
 
@@ -252,8 +261,8 @@ def is_dry_run(policy: AuthorizationPolicy) -> bool:
 def _deny_all(policy: AuthorizationPolicy) -> AuthzRule:
     """What a policy that can't be read does: it protects."""
     key = f"ns[{policy.meta.namespace}]-policy[{policy.meta.name}]-unreadable"
-    return AuthzRule(key, EVERYTHING, EVERYTHING, _origin(policy).at("spec"))
+    return AuthzRule(key, EVERYTHING, EVERYTHING, _origin(policy, "spec"))
 
 
-def _origin(policy: AuthorizationPolicy) -> Origin:
-    return Origin("AuthorizationPolicy", policy.meta.namespace, policy.meta.name)
+def _origin(policy: AuthorizationPolicy, path: str) -> Origin:
+    return Origin("AuthorizationPolicy", policy.meta.namespace, policy.meta.name, path)

@@ -4,7 +4,7 @@ Whatever has no meaning is decided for safety: it makes an ALLOW rule match less
 rule match more.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from translators.authorization.fields import (
@@ -19,14 +19,25 @@ from translators.authorization.fields import (
     header_field,
 )
 from translators.authorization.text import UnusableValue
-from translators.ir.authorization import PeerIs, Predicate, PrincipalIs, TextKind, TextMatch
+from translators.ir.authorization import (
+    Nothing,
+    PeerIs,
+    Predicate,
+    PrincipalIs,
+    TextKind,
+    TextMatch,
+)
 from translators.ir.predicate import EVERYTHING, NOTHING, all_of, any_of, negate
+from translators.ir.value import value
 from translators.resources.authorizationpolicy import PolicyCondition, PolicyRule
+
+Entry = Mapping[str, tuple[str, ...]]
+"""What a ``source`` or an ``operation`` says: values by the names of fields."""
 
 _ANY_PEER = PrincipalIs(TextMatch(TextKind.PRESENT))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Meaning:
     """What a rule demands of the source and of the operation, and what was wrong with it.
 
@@ -38,6 +49,11 @@ class Meaning:
     operations: Predicate
     needs: frozenset[Carrier] = frozenset()
     problems: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def never_matches(self) -> bool:
+        """Whether there is nothing that it applies to."""
+        return isinstance(self.sources, Nothing) or isinstance(self.operations, Nothing)
 
 
 @dataclass(slots=True)
@@ -53,26 +69,37 @@ class _RuleReader:
     def on_doubt(self) -> Predicate:
         return NOTHING if self.allows else EVERYTHING
 
-    def entry(
-        self, values: Mapping[str, tuple[str, ...]], fields: Mapping[str, Field], path: str
+    def any_entry(
+        self, written: Iterable[Entry], fields: Mapping[str, Field], path: str
     ) -> Predicate:
+        """Some ``source`` or ``operation``, if the rule has any."""
+        found = [
+            self.entry(entry, fields, path.format(index)) for index, entry in enumerate(written)
+        ]
+        return any_of(found) if found else EVERYTHING
+
+    def entry(self, written: Entry, fields: Mapping[str, Field], path: str) -> Predicate:
         """All fields of one ``source`` or ``operation``; ``notXs`` is the opposite of ``xs``."""
         return all_of(
-            self.one_field(name, wanted, fields, f"{path}.{name}")
-            for name, wanted in values.items()
+            [
+                self.one_field(name, wanted, fields, f"{path}.{name}")
+                for name, wanted in written.items()
+            ]
         )
 
     def one_field(
         self, name: str, wanted: tuple[str, ...], fields: Mapping[str, Field], path: str
     ) -> Predicate:
-        negative = name.startswith("not")
-        plain = name[3:4].lower() + name[4:] if negative else name
-        if plain not in fields:
+        meaning = fields.get(name)
+        negative = meaning is None and name.startswith("not")
+        if negative:
+            meaning = fields.get(name[3:4].lower() + name[4:])
+        if meaning is None:
             self.problems.append((path, "is not a field of this API"))
             return self.on_doubt
         if not wanted:
             return EVERYTHING
-        return self.values(fields[plain], wanted, negative=negative, path=path)
+        return self.values(meaning, wanted, negative=negative, path=path)
 
     def condition(self, condition: PolicyCondition, path: str) -> tuple[Predicate, Predicate]:
         """A ``when`` entry, as its part of the source and its part of the operation."""
@@ -97,14 +124,18 @@ class _RuleReader:
     def values(
         self, meaning: Field, wanted: tuple[str, ...], *, negative: bool, path: str
     ) -> Predicate:
-        self.needs.add(meaning.needs)
+        if meaning.needs is not Carrier.BYTES:
+            self.needs.add(meaning.needs)
         if not meaning.is_known(self.scope.carrier):
             return self.on_doubt
-        doubt = negate(self.on_doubt) if negative else self.on_doubt
-        any_value = any_of(
-            self.value(meaning, value, doubt, f"{path}[{i}]") for i, value in enumerate(wanted)
-        )
-        return self.without(meaning, any_value) if negative else any_value
+        found = []
+        for index, text in enumerate(wanted):
+            try:
+                found.append(meaning.meaning(self.scope, text))
+            except UnusableValue as problem:
+                self.problems.append((f"{path}[{index}]", str(problem)))
+                found.append(negate(self.on_doubt) if negative else self.on_doubt)
+        return self.without(meaning, any_of(found)) if negative else any_of(found)
 
     def without(self, meaning: Field, predicate: Predicate) -> Predicate:
         """The opposite. An ALLOW rule about an identity or a name still demands that there is one.
@@ -117,13 +148,6 @@ class _RuleReader:
         if self.allows and meaning.needs is Carrier.HANDSHAKES:
             return all_of((meaning.meaning(self.scope, "*"), opposite))
         return opposite
-
-    def value(self, meaning: Field, value: str, doubt: Predicate, path: str) -> Predicate:
-        try:
-            return meaning.meaning(self.scope, value)
-        except UnusableValue as problem:
-            self.problems.append((path, str(problem)))
-            return doubt
 
 
 def _is_about_peer(predicate: Predicate) -> bool:
@@ -140,17 +164,12 @@ def read_rule(scope: Scope, rule: PolicyRule, *, allows: bool) -> Meaning:
     reader = _RuleReader(scope, allows)
     if rule.unreadable:
         return Meaning(reader.on_doubt, reader.on_doubt, problems=rule.unreadable)
-    sources = [
-        reader.entry(entry, SOURCES, f"from[{i}].source") for i, entry in enumerate(rule.sources)
-    ]
-    operations = [
-        reader.entry(entry, OPERATIONS, f"to[{i}].operation")
-        for i, entry in enumerate(rule.operations)
-    ]
-    conditions = [reader.condition(entry, f"when[{i}]") for i, entry in enumerate(rule.when)]
+    sources = [reader.any_entry(rule.sources, SOURCES, "from[{}].source")]
+    operations = [reader.any_entry(rule.operations, OPERATIONS, "to[{}].operation")]
+    for index, condition in enumerate(rule.when):
+        on_source, on_operation = reader.condition(condition, f"when[{index}]")
+        sources.append(on_source)
+        operations.append(on_operation)
     return Meaning(
-        all_of([any_of(sources) if sources else EVERYTHING, *(c[0] for c in conditions)]),
-        all_of([any_of(operations) if operations else EVERYTHING, *(c[1] for c in conditions)]),
-        frozenset(reader.needs - {Carrier.BYTES}),
-        tuple(reader.problems),
+        all_of(sources), all_of(operations), frozenset(reader.needs), tuple(reader.problems)
     )

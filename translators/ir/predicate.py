@@ -10,24 +10,25 @@ NOTHING = Nothing()
 
 def all_of(parts: Iterable[Predicate]) -> Predicate:
     """True if every part is."""
-    kept = tuple(part for part in parts if not isinstance(part, Everything))
-    if any(isinstance(part, Nothing) for part in kept):
-        return NOTHING
+    kept = [part for part in parts if not isinstance(part, Everything)]
     if len(kept) == 1:
         return kept[0]
-    return AllOf(kept) if kept else EVERYTHING
+    if Nothing in map(type, kept):
+        return NOTHING
+    return AllOf(tuple(kept)) if kept else EVERYTHING
 
 
 def any_of(parts: Iterable[Predicate]) -> Predicate:
     """True if some part is."""
-    kept = tuple(part for part in parts if not isinstance(part, Nothing))
-    if any(isinstance(part, Everything) for part in kept):
-        return EVERYTHING
-    if len(kept) > 1:
-        kept = tuple(dict.fromkeys(kept))
+    kept = [part for part in parts if not isinstance(part, Nothing)]
     if len(kept) == 1:
         return kept[0]
-    return AnyOf(kept) if kept else NOTHING
+    if Everything in map(type, kept):
+        return EVERYTHING
+    distinct = tuple(dict.fromkeys(kept))
+    if len(distinct) == 1:
+        return distinct[0]
+    return AnyOf(distinct) if distinct else NOTHING
 
 
 def negate(part: Predicate) -> Predicate:

@@ -34,11 +34,12 @@ def shared(build: Callable[_Arguments, _Part]) -> Callable[_Arguments, _Part]:
         if what_is_made() is not encoded:
             return build(*args, **kwargs)
         key = (args, tuple(kwargs.items()))
-        if key in known:
-            return known[key]
-        if len(known) >= _LIMIT:
-            known.clear()
-        return known.setdefault(key, build(*args, **kwargs))
+        found = known.get(key)
+        if found is None:
+            if len(known) >= _LIMIT:
+                known.clear()
+            found = known[key] = build(*args, **kwargs)
+        return found
 
     return part
 

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from envoy_data_plane.envoy.config.rbac.v3 import Permission, PermissionSet
 from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher
-from envoy_data_plane.envoy.type.matcher.v3 import PathMatcher
+from envoy_data_plane.envoy.type.matcher.v3 import PathMatcher, StringMatcher
 
 from translators.ir.authorization import (
     AllOf,
@@ -26,34 +26,32 @@ from translators.ir.authorization import (
     SniIs,
     SourceIp,
 )
-from translators.wire import template
+from translators.wire import shared, template
 from translators.xds.address import envoy_cidr
 from translators.xds.claim import claim_is
-from translators.xds.request import head_matches, path_matches
+from translators.xds.request import head_matches, path_text
 from translators.xds.text import text_matcher
 
 
-def permission(predicate: Predicate) -> Permission:  # noqa: C901 (a closed union)
+def permission(predicate: Predicate) -> Permission:
     """The predicate as a permission.
 
     Raises ValueError if it asks for the client's identity or address, which Envoy's permissions
     can't see: those belong to ``AuthzRule.sources``.
     """
     match predicate:
-        case Everything():
-            return Permission(any=True)
-        case Nothing():
-            return _negated(Permission(any=True))
+        case PathIs() | MethodIs() | HeaderIs() | HostIs():
+            return _of_head(predicate)
         case AllOf(parts):
             return _all_of([permission(part) for part in parts])
         case AnyOf(parts):
             return _any_of([permission(part) for part in parts])
         case Not(part):
             return _negated(permission(part))
-        case HeaderIs() | HostIs() | MethodIs():
-            return _of_header(head_matches(predicate))
-        case PathIs():
-            return _of_path(path_matches(predicate))
+        case Everything():
+            return _anything()
+        case Nothing():
+            return _negated(_anything())
         case ClaimIs():
             return Permission(sourced_metadata=claim_is(predicate))
         case DestinationIp(range_):
@@ -68,20 +66,33 @@ def permission(predicate: Predicate) -> Permission:  # noqa: C901 (a closed unio
             assert_never(predicate)
 
 
+@shared
+def _of_head(predicate: PathIs | MethodIs | HeaderIs | HostIs) -> Permission:
+    """What is asked of a request's head: policies ask for the same again and again."""
+    if isinstance(predicate, PathIs):
+        return _of_path(path_text(predicate))
+    return _of_header(head_matches(predicate))
+
+
 @template
 def _of_header(matcher: HeaderMatcher) -> Permission:
     return Permission(header=matcher)
 
 
 @template
-def _of_path(matcher: PathMatcher) -> Permission:
-    return Permission(url_path=matcher)
+def _of_path(text: StringMatcher) -> Permission:
+    return Permission(url_path=PathMatcher(path=text))
+
+
+@shared
+def _anything() -> Permission:
+    return Permission(any=True)
 
 
 def _all_of(parts: list[Permission]) -> Permission:
     if len(parts) == 2:
         return _both(*parts)
-    return Permission(and_rules=PermissionSet(rules=parts)) if parts else Permission(any=True)
+    return Permission(and_rules=PermissionSet(rules=parts)) if parts else _anything()
 
 
 @template
@@ -91,7 +102,7 @@ def _both(one: Permission, other: Permission) -> Permission:
 
 def _any_of(parts: list[Permission]) -> Permission:
     if not parts:
-        return _negated(Permission(any=True))
+        return _negated(_anything())
     return Permission(or_rules=PermissionSet(rules=parts))
 
 

@@ -3,7 +3,7 @@
 import re
 
 from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher
-from envoy_data_plane.envoy.type.matcher.v3 import PathMatcher, StringMatcher
+from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
 from translators.ir.authorization import HeaderIs, HostIs, MethodIs, PathIs, TextKind, TextMatch
 from translators.ir.host import split_host
@@ -27,29 +27,24 @@ def header_matches(name: str, text: TextMatch) -> HeaderMatcher:
 def head_matches(predicate: HeaderIs | HostIs | MethodIs) -> HeaderMatcher:
     """What is asked of a header, of the host, or of the method."""
     match predicate:
+        case MethodIs(text):
+            return header_matches(":method", text)
         case HeaderIs(name, text):
             return header_matches(name, text)
         case HostIs(text):
             return _header(":authority", _host(text))
-        case MethodIs(text):
-            return header_matches(":method", text)
 
 
-def path_matches(predicate: PathIs) -> PathMatcher:
+def path_text(predicate: PathIs) -> StringMatcher:
     """What is asked of the path, its query left out."""
     if predicate.text.kind is TextKind.TEMPLATE:
-        return _path(regex(_template(predicate.text.value)))
-    return _path(text_matcher(predicate.text))
+        return regex(_template(predicate.text.value))
+    return text_matcher(predicate.text)
 
 
 @template
 def _header(name: str, text: StringMatcher) -> HeaderMatcher:
     return HeaderMatcher(name=name, string_match=text)
-
-
-@template
-def _path(text: StringMatcher) -> PathMatcher:
-    return PathMatcher(path=text)
 
 
 def _template(text: str) -> str:

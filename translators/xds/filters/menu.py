@@ -77,7 +77,12 @@ def discovered_filter(name: str, until_then: Message) -> HttpFilter:
 
 def per_filter_config(armed: Iterable[Armed]) -> dict[str, Any]:
     """The armed filters as ``typed_per_filter_config``, in the order of the menu."""
-    configs = {each.filter: each.config for each in armed}
-    if not configs:
-        return {}
-    return {filter_.value: pack(configs[filter_]) for filter_ in Filter if filter_ in configs}
+    in_order = sorted(armed, key=_place)
+    return {each.filter.value: pack(each.config) for each in in_order}
+
+
+_PLACES = {filter_.value: place for place, filter_ in enumerate(Filter)}
+
+
+def _place(armed: Armed) -> int:
+    return _PLACES[armed.filter.value]
