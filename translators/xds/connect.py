@@ -9,6 +9,8 @@ from envoy_data_plane.envoy.config.route.v3 import (
     VirtualHost,
     WeightedClusterClusterWeight,
 )
+from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
+from envoy_data_plane.google.protobuf import Any
 
 from translators.ir.listener import ConnectHost, ConnectionRule, ConnectPods, ConnectTable
 from translators.wire import template
@@ -100,13 +102,21 @@ def _open_host(name: str, authority: str, route: Route) -> VirtualHost:
     return VirtualHost(name=name, domains=[authority], routes=[route])
 
 
-def _routes(host: ConnectHost) -> Iterator[Route]:
-    """The host's rules up to the one that is for everybody; without any, the chain decides."""
+def _routes(
+    host: ConnectHost, asked: StringMatcher | None = None, armed: dict[str, Any] | None = None
+) -> Iterator[Route]:
+    """The host's rules up to the one that is for everybody; without any, the chain decides.
+
+    If an authority is given only for those that ask for it, and with the policies on each.
+    """
     for rule in host.rules:
-        yield tunnel_by(rule, _steered(host, rule))
+        yield tunnel_by(rule, _steered(host, rule), asked, armed)
         if not rule.peer_namespaces:
             return
-    yield tunnel_to(host.name, host.cluster)
+    if asked is None:
+        yield tunnel_to(host.name, host.cluster)
+    else:
+        yield tunnel_by_authority(host.name, host.cluster, asked, armed)
 
 
 def _ranges(found: list[tuple[ConnectHost, list[str]]]) -> Iterator[VirtualHost]:
@@ -120,14 +130,9 @@ def _ranges(found: list[tuple[ConnectHost, list[str]]]) -> Iterator[VirtualHost]
 
 
 def _range_routes(host: ConnectHost, authority: str) -> Iterator[Route]:
-    """The same as ``_routes``, and the policies on each, for the addresses of a range."""
+    """What a host does with tunnels to the addresses of a range."""
     asked = regex(authority_pattern(*split_address(authority)))
-    armed = per_filter_config(_armed(host, [authority]))
-    for rule in host.rules:
-        yield tunnel_by(rule, _steered(host, rule), asked, armed)
-        if not rule.peer_namespaces:
-            return
-    yield tunnel_by_authority(host.name, host.cluster, asked, armed)
+    return _routes(host, asked, per_filter_config(_armed(host, [authority])))
 
 
 def _steered(host: ConnectHost, rule: ConnectionRule) -> list[WeightedClusterClusterWeight]:
