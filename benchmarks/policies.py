@@ -26,7 +26,8 @@ from tests.support.http1 import http1_request
 from tests.support.load import Load, Sample
 from tests.support.loopback import LoopbackNet
 from tests.support.manifests import Manifest, allows, policy
-from tests.support.stand import HOME, Stand, stand
+from tests.support.shop import HOME
+from tests.support.stand import Stand, stand
 from translators.compiler import Compiler
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources import parse

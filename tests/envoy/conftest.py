@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.certs import CertFolder
-from tests.support.consent import PROVIDERS
+from tests.support.consent import PROVIDERS, Providers, consent_manifests, running_providers
 from tests.support.controlplane import ControlPlane, control_plane, settings
 from tests.support.dns import NameServer, name_server
 from tests.support.envoyproc import EnvoyProcess
@@ -102,3 +102,16 @@ async def bank(
         BANK, net.ip(120), plane, mesh_folder, pods, certs, manifests, client_ip
     ) as one:
         yield one
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def consent_servers(net: LoopbackNet) -> AsyncIterator[Providers]:
+    async with running_providers(net.ip(130)) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def providers(mesh: Mesh, consent_servers: Providers) -> Providers:
+    """Who may be asked for consent, and the service that they are."""
+    await mesh.put("consent", *consent_manifests(consent_servers.ip))
+    return consent_servers

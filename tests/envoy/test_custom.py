@@ -1,22 +1,13 @@
 """CUSTOM policies with real providers, from the manifest to what a client and a provider see."""
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.support.consent import (
-    GRPC_PORT,
-    HTTP_PORT,
-    GrpcProvider,
-    HttpProvider,
-    consent_manifests,
-)
+from tests.support.consent import GRPC_PORT, Providers
 from tests.support.hbone import ConnectRefusedError
 from tests.support.http1 import http1_request
-from tests.support.loopback import LoopbackNet
 from tests.support.manifests import (
     HTTP,
     Manifest,
@@ -34,31 +25,6 @@ from tests.support.manifests import (
 from tests.support.mesh import Mesh
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@dataclass(frozen=True, slots=True)
-class Providers:
-    ip: str
-    grpc: GrpcProvider
-    http: HttpProvider
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def servers(net: LoopbackNet) -> AsyncIterator[Providers]:
-    ip = net.ip(130)
-    made = Providers(ip, GrpcProvider(ip, GRPC_PORT), HttpProvider(ip, HTTP_PORT))
-    await made.grpc.start()
-    await made.http.start()
-    yield made
-    await made.grpc.stop()
-    await made.http.stop()
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def providers(mesh: Mesh, net: LoopbackNet, servers: Providers) -> Providers:
-    """The providers, and the service that they are."""
-    await mesh.put("consent", *consent_manifests(net.ip(130)))
-    return servers
 
 
 def custom(service: str, provider: str, *rules: Manifest) -> Manifest:
@@ -84,12 +50,10 @@ async def test_grpc_decides_and_knows_the_client(mesh: Mesh, providers: Provider
     assert (refused.status, refused.body) == (402, b"no consent")
 
 
-async def test_a_provider_may_be_outside_the_cluster(
-    mesh: Mesh, providers: Providers, net: LoopbackNet
-) -> None:
+async def test_a_provider_may_be_outside_the_cluster(mesh: Mesh, providers: Providers) -> None:
     web = mesh.offer("custom-outside")
     port = {"number": GRPC_PORT, "name": "grpc", "protocol": "GRPC"}
-    where = [{"address": net.ip(130)}]
+    where = [{"address": providers.ip}]
     host = "consent.example.com"
     entry = service_entry("consent", "demo", host, resolution="STATIC", ports=[port])
     entry = {**entry, "spec": {**entry["spec"], "endpoints": where}}

@@ -1,50 +1,16 @@
 """The ExternalAuth filter of HTTPRoutes, named after its conformance tests."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.support.consent import (
-    DEAD_PORT,
-    GRPC_PORT,
-    HTTP_PORT,
-    GrpcProvider,
-    HttpProvider,
-    consent_manifests,
-)
-from tests.support.loopback import LoopbackNet
+from tests.support.consent import DEAD_PORT, GRPC_PORT, HTTP_PORT, Providers
 from tests.support.manifests import Manifest, backend, path, route, rule
 from tests.support.mesh import Mesh, Offer
 from tests.support.stream import StreamClosedError
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@dataclass(frozen=True, slots=True)
-class Providers:
-    grpc: GrpcProvider
-    http: HttpProvider
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def servers(net: LoopbackNet) -> AsyncIterator[Providers]:
-    ip = net.ip(131)
-    made = Providers(GrpcProvider(ip, GRPC_PORT), HttpProvider(ip, HTTP_PORT))
-    await made.grpc.start()
-    await made.http.start()
-    yield made
-    await made.grpc.stop()
-    await made.http.stop()
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def providers(mesh: Mesh, net: LoopbackNet, servers: Providers) -> Providers:
-    await mesh.put("consent", *consent_manifests(net.ip(131)))
-    return servers
 
 
 def asks(protocol: str, port: int, *, name: str = "consent", body: int | None = None, **how: Any):

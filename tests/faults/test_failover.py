@@ -12,7 +12,8 @@ from tests.support.kubeapi import KubeApi
 from tests.support.load import Load
 from tests.support.loopback import LoopbackNet
 from tests.support.replica import replica
-from tests.support.scene import UPDATES, in_sync, more, scene, split, versions
+from tests.support.scene import UPDATES, in_sync, more, scene, versions
+from tests.support.shop import split
 
 FIRST_HOST = 151
 

@@ -4,7 +4,8 @@ Both refuse a request that has the header ``x-refuse`` with their own name, and 
 were asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -165,3 +166,23 @@ class HttpProvider:
             "x-forwarded-client-cert": "forged",
         }
         return web.Response(headers=told)
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """Both, at one address."""
+
+    ip: str
+    grpc: GrpcProvider
+    http: HttpProvider
+
+
+@asynccontextmanager
+async def running_providers(ip: str) -> AsyncIterator[Providers]:
+    """Both, as long as the context lasts."""
+    made = Providers(ip, GrpcProvider(ip, GRPC_PORT), HttpProvider(ip, HTTP_PORT))
+    await made.grpc.start()
+    await made.http.start()
+    yield made
+    await made.grpc.stop()
+    await made.http.stop()

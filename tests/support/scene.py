@@ -16,45 +16,19 @@ from tests.support.fleet import EchoFleet
 from tests.support.kubeapi import KubeApi
 from tests.support.load import Load, Opener
 from tests.support.loopback import LoopbackNet
-from tests.support.manifests import (
-    DECLARED,
-    WAYPOINT,
-    Manifest,
-    backend,
-    gateway,
-    namespace,
-    route,
-    rule,
-    service,
-)
+from tests.support.manifests import WAYPOINT
 from tests.support.mesh import Clients, stand_in, start_pods, waypoint_bootstrap
 from tests.support.replica import Replica
 from tests.support.service_front import ServiceFront
+from tests.support.shop import HOME, WEB, shop, split
 from tests.support.stream import ByteStream
 from xds_server.demo.ztunnel import Address, Waypoint
 
-HOME = "shop"
-WEB = Address("10.98.0.1", 80)
 UPDATES = (
     r"^listener_manager\.(listener_(added|modified|in_place_updated|removed)"
     r"|total_listeners_draining)$|^cluster_manager\.cluster_(added|modified|removed)$"
     r"|\.rds\..*\.config_reload$"
 )
-
-
-def objects() -> list[Manifest]:
-    """The waypoint, the service, and its two versions."""
-    found: list[Manifest] = [namespace(HOME), gateway(HOME)]
-    for number, name in enumerate(("web", "web-v1", "web-v2"), start=1):
-        selector = {"pod": name.removeprefix("web-") if number > 1 else "v1"}
-        found.append(service(name, HOME, f"10.98.0.{number}", selector, DECLARED))
-    return [*found, split(0)]
-
-
-def split(new: int) -> Manifest:
-    """The route that sends ``new`` per cent to v2, the rest to v1."""
-    weights = [backend("web-v1", 100 - new), backend("web-v2", new)]
-    return route("web", HOME, "web", rule(to=weights))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +65,7 @@ async def scene(
             ServiceFront(front_ip) as front,
             await EnvoyProcess.start(stand_in(pods, certs, HOME), folder, "ztunnel"),
         ):
-            for manifest in (*objects(), *pods.manifests(HOME)):
+            for manifest in (*shop(), split(0), *pods.manifests(HOME)):
                 api.put(dict(manifest))
             bootstrap = waypoint_bootstrap(HOME, waypoint_ip, front.address)
             yield Scene(api, front, bootstrap, tunnel)

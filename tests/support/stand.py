@@ -16,24 +16,12 @@ from tests.support.envoyproc import EnvoyProcess
 from tests.support.fleet import EchoFleet
 from tests.support.load import Load, Sample
 from tests.support.loopback import LoopbackNet, free_port
-from tests.support.manifests import (
-    DECLARED,
-    WAYPOINT,
-    ManifestFolder,
-    backend,
-    gateway,
-    namespace,
-    route,
-    rule,
-    service,
-)
+from tests.support.manifests import WAYPOINT, ManifestFolder
 from tests.support.mesh import Clients, Pods, stand_in, start_pods, waypoint_bootstrap
+from tests.support.shop import HOME, WEB, shop, split
 from tests.support.stream import ByteStream
 from xds_server.demo.ztunnel import Address, Waypoint
 from xds_server.identity.authority_store import open_authority
-
-HOME = "shop"
-WEB = Address("10.97.0.1", 80)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +37,7 @@ class Stand:
 
     def split(self, new: int) -> None:
         """Send ``new`` per cent of the requests to v2, the rest to v1; at first that is 0."""
-        _split(self.manifests, new)
+        self.manifests.put("route", split(new))
 
     async def tunnel(self) -> ByteStream:
         """A tunnel to the service."""
@@ -88,12 +76,8 @@ async def stand(
     waypoint_ip, client_ip, server_ip = (net.ip(first_host + n) for n in (4, 5, 6))
     authority = open_authority(folder / "ca", datetime.now(UTC))
     certs = CertFolder(folder / "certs", authority)
-    base = [namespace(HOME), gateway(HOME), *pods.manifests(HOME)]
-    for number, name in enumerate(("web", "web-v1", "web-v2"), start=1):
-        selector = {"pod": name.removeprefix("web-") if number > 1 else "v1"}
-        base.append(service(name, HOME, f"10.97.0.{number}", selector, DECLARED))
-    manifests.put("base", *base)
-    _split(manifests, 0)
+    manifests.put("base", *shop(), *pods.manifests(HOME))
+    manifests.put("route", split(0))
     xds = f"{server_ip}:{free_port(server_ip)}"
     admin = f"{server_ip}:{free_port(server_ip)}"
     at = Waypoint(Address(waypoint_ip, 15008), certs.svid(HOME, WAYPOINT).uri)
@@ -115,11 +99,6 @@ async def stand(
                 await clients.close()
     for app in pods:
         fleet.remove(app.ip)
-
-
-def _split(manifests: ManifestFolder, new: int) -> None:
-    weights = [backend("web-v1", 100 - new), backend("web-v2", new)]
-    manifests.put("route", route("web", HOME, "web", rule(to=weights)))
 
 
 def _is_served(samples: list[Sample]) -> bool:
