@@ -1,7 +1,6 @@
 """What happens to the cluster source when its API server fails: no change is lost, none made up."""
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +11,7 @@ import aiohttp
 import pytest
 
 from tests.support.following import following, httproute, port_of, service
-from tests.support.history import SERVICES, History, repeated, told, world
+from tests.support.history import SERVICES
 from tests.support.kubeapi import (
     Answer,
     CutMidLine,
@@ -26,11 +25,10 @@ from tests.support.kubeapi import (
     KubeApi,
 )
 from translators.resources.metadata import ObjectKey
-from xds_server.sources.kubernetes import Patience, backoff
+from xds_server.sources.kubernetes import Patience
 from xds_server.sources.kubernetes.reflector import Health
 
 CRDS = ("gateway-api-standard", "istio")
-SEEDS = range(6)
 both_ways = pytest.mark.parametrize("watch_list", [True, False], ids=["streamed", "paged"])
 
 
@@ -378,54 +376,3 @@ async def test_the_objects_of_a_kind_that_was_taken_away_go_with_it_but_not_at_o
             api.reset_connections()
             await follow.until_named("HTTPRoute")
             await follow.until_problem("is not installed")
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses of milliseconds, so that a test can fail often."""
-    monkeypatch.setattr(backoff, "_FIRST", 0.01)
-    monkeypatch.setattr(backoff, "_LONGEST", 0.1)
-
-
-@pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("seed", SEEDS)
-async def test_through_any_series_of_faults_the_world_becomes_that_of_the_server(
-    seed: int,
-) -> None:
-    chance = random.Random(seed)
-    patience = Patience(answer=0.3, listing=1.0, silence=0.3, alive=0.2)
-    async with KubeApi(log_size=40, bookmarks_s=0.05, watch_list=bool(seed % 2), seed=seed) as api:
-        history = History(api)
-        history.write(chance)
-        async with following(api, "services", patience=patience) as follow:
-            for _ in range(25):
-                _hurt(api, chance)
-                for _ in range(chance.randrange(6)):
-                    history.write(chance)
-                await asyncio.sleep(chance.random() * 0.1)
-            api.faults.clear()
-            api.reset_connections()
-            await follow.until(lambda: world(follow) == history.now())
-            assert told(follow) <= history.ever
-            assert not any(same for same in repeated(follow))
-
-
-def _hurt(api: KubeApi, chance: random.Random) -> None:
-    faults = (
-        Drop(),
-        Delay(0.05),
-        Answer(410, "Expired"),
-        Answer(500),
-        Answer(429, "Busy", retry_after=0),
-        ErrorEvent(410, "Expired", after=chance.randrange(3)),
-        ErrorEvent(500, "InternalError"),
-        Garbage(),
-        CutMidLine(after=chance.randrange(3)),
-        HalfOpen(after=chance.randrange(3)),
-    )
-    match chance.randrange(4):
-        case 0:
-            api.reset_connections()
-        case 1:
-            api.store.compact()
-    api.faults.add(Fault(chance.choice(faults), times=chance.randrange(1, 3)))
