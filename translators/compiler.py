@@ -349,7 +349,8 @@ class Compiler:
         service = reader.find(key)
         if not isinstance(service, Service | ServiceEntry):
             return ServiceConfig(key, "")
-        guard_of = authorization.protection(reader, self.mesh, waypoint, service, read)
+        common = self._parts.waypoint_policies
+        guard_of = authorization.protection(reader, self.mesh, waypoint, service, read, common)
         return gateway_api.translate_service(
             reader,
             self.mesh,

@@ -1,10 +1,11 @@
 """What services are translated from piece by piece, each piece remembered by itself."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from translators.authorization import PortPolicy
+from translators.authorization import PortPolicy, WaypointPolicies, waypoint_policies
 from translators.gateway_api import RoutePart, RoutePlace, route_part
-from translators.ir.waypoint import Mesh
+from translators.ir.waypoint import Mesh, WaypointName
 from translators.memo import Memo
 from translators.resources.authorizationpolicy import AuthorizationPolicy
 from translators.resources.metadata import ObjectKey
@@ -20,6 +21,7 @@ class Parts:
         self._mesh = mesh
         self._routes = Memo(world, self._read_route, "route part")
         self._policies = Memo(world, self._read_policy, "port policy")
+        self._common = Memo(world, self._read_common, "waypoint policies")
 
     def route(self, reader: Reader, _mesh: Mesh, place: RoutePlace) -> RoutePart:
         """What ``route_part`` gives."""
@@ -32,14 +34,23 @@ class Parts:
         found = self._policies.recall(reader, (policy.key, port))
         return found or PortPolicy(policy, mesh, port)
 
+    def waypoint_policies(
+        self, reader: Reader, _mesh: Mesh, waypoint: WaypointName
+    ) -> WaypointPolicies:
+        """What ``waypoint_policies`` gives."""
+        return self._common.recall(reader, waypoint)
+
     def invalidate(self, touched: Iterable[Question]) -> set[Question]:
         """Forget what may be another by now; the result is the questions that it answered."""
         touched = tuple(touched)
-        routes, policies = self._routes.invalidate(touched), self._policies.invalidate(touched)
-        return self._routes.questions_about(routes) | self._policies.questions_about(policies)
+        memos: tuple[Memo[Any, Any], ...] = (self._routes, self._policies, self._common)
+        return set().union(*(memo.questions_about(memo.invalidate(touched)) for memo in memos))
 
     def _read_route(self, reader: Reader, place: RoutePlace) -> RoutePart:
         return route_part(reader, self._mesh, place)
+
+    def _read_common(self, reader: Reader, waypoint: WaypointName) -> WaypointPolicies:
+        return waypoint_policies(reader, self._mesh, waypoint)
 
     def _read_policy(self, reader: Reader, place: _PolicyPlace) -> PortPolicy | None:
         policy = reader.find(place[0])

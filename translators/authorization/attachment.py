@@ -3,8 +3,8 @@
 The same for AuthorizationPolicy and for RequestAuthentication.
 """
 
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
 from translators.gateway_api.selectors import selects
 from translators.gateway_api.served import Served
@@ -78,13 +78,19 @@ def attached(
     Those of the waypoint as a whole, and those of the service's namespace that target the Service
     or ServiceEntry.
     """
+    common = attached_to_waypoint(reader, mesh, waypoint, by_target)
+    return with_own(common, reader, service, by_target)
+
+
+def with_own(common: Iterable[P], reader: Reader, service: Served, by_target: Index[P]) -> list[P]:
+    """The policies of a waypoint as a whole and those of one of its services, each once."""
     home = service.meta.namespace
     found: list[P] = [
-        *attached_to_waypoint(reader, mesh, waypoint, by_target),
+        *common,
         *reader.select(by_target, service.kind, home, service.meta.name),
         *reader.select(by_target, _WHOLE_NAMESPACE, home, ""),
     ]
-    return list({policy.key: policy for policy in found}.values())
+    return _distinct(found)
 
 
 def attached_to_waypoint(
@@ -102,7 +108,32 @@ def attached_to_waypoint(
         *reader.select(by_target, "Gateway", waypoint.namespace, waypoint.name),
         *reader.select(by_target, _WHOLE_NAMESPACE, waypoint.namespace, ""),
     ]
-    return list({policy.key: policy for policy in found}.values())
+    return _distinct(found)
+
+
+def _distinct(found: list[P]) -> list[P]:
+    return list({policy.key: policy for policy in found}.values()) if len(found) > 1 else found
+
+
+class WaypointPolicies(NamedTuple):
+    """What guards all that a waypoint serves, by ``attached_to_waypoint`` or as a layer."""
+
+    policies: list[AuthorizationPolicy]
+    tokens: list[RequestAuthentication]
+    layered: list[AuthorizationPolicy]
+
+
+OfWaypoint = Callable[[Reader, Mesh, WaypointName], WaypointPolicies]
+"""Gives what ``waypoint_policies`` does, and may remember it."""
+
+
+def waypoint_policies(reader: Reader, mesh: Mesh, waypoint: WaypointName) -> WaypointPolicies:
+    """All policies that count for whatever a waypoint serves."""
+    return WaypointPolicies(
+        attached_to_waypoint(reader, mesh, waypoint, BY_TARGET),
+        attached_to_waypoint(reader, mesh, waypoint, TOKENS_BY_TARGET),
+        layered_policies(reader, mesh, waypoint),
+    )
 
 
 def layered_policies(

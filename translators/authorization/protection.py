@@ -6,9 +6,10 @@ from dataclasses import replace
 from translators.authorization.attachment import (
     BY_TARGET,
     TOKENS_BY_TARGET,
-    attached,
-    attached_to_waypoint,
-    layered_policies,
+    OfWaypoint,
+    WaypointPolicies,
+    waypoint_policies,
+    with_own,
 )
 from translators.authorization.custom import Provider, known_providers
 from translators.authorization.guard import Guard, PortPolicy, ReadPolicy, guard, layered
@@ -16,8 +17,6 @@ from translators.authorization.tokens import Tokens, tokens_of
 from translators.gateway_api.served import Served
 from translators.gateway_api.upstreams import Upstream
 from translators.ir.waypoint import Mesh, WaypointName
-from translators.resources.authorizationpolicy import AuthorizationPolicy
-from translators.resources.requestauthentication import RequestAuthentication
 from translators.world import Reader
 
 
@@ -27,11 +26,15 @@ def protection(
     waypoint: WaypointName,
     service: Served,
     read: ReadPolicy = PortPolicy,
+    of_waypoint: OfWaypoint = waypoint_policies,
 ) -> Callable[[int], Guard]:
     """What guards a service of a waypoint, port by port."""
-    policies = attached(reader, mesh, waypoint, service, BY_TARGET)
-    tokens = attached(reader, mesh, waypoint, service, TOKENS_BY_TARGET)
-    return _guards(reader, mesh, waypoint, policies, tokens, read)
+    common = of_waypoint(reader, mesh, waypoint)
+    own = common._replace(
+        policies=with_own(common.policies, reader, service, BY_TARGET),
+        tokens=with_own(common.tokens, reader, service, TOKENS_BY_TARGET),
+    )
+    return _guards(reader, mesh, own, read)
 
 
 def pod_protection(
@@ -41,28 +44,20 @@ def pod_protection(
 
     As in Istio only policies that target the Gateway or its class do.
     """
-    policies = attached_to_waypoint(reader, mesh, waypoint, BY_TARGET)
-    tokens = attached_to_waypoint(reader, mesh, waypoint, TOKENS_BY_TARGET)
-    return _guards(reader, mesh, waypoint, policies, tokens, read)(None)
+    return _guards(reader, mesh, waypoint_policies(reader, mesh, waypoint), read)(None)
 
 
 def _guards(
-    reader: Reader,
-    mesh: Mesh,
-    waypoint: WaypointName,
-    policies: list[AuthorizationPolicy],
-    authentications: list[RequestAuthentication],
-    read: ReadPolicy,
+    reader: Reader, mesh: Mesh, found: WaypointPolicies, read: ReadPolicy
 ) -> Callable[[int | None], Guard]:
-    tokens = tokens_of(reader, mesh, authentications)
-    providers = dict(known_providers(reader, mesh, policies))
-    on_tunnels = layered_policies(reader, mesh, waypoint)
+    tokens = tokens_of(reader, mesh, found.tokens)
+    providers = dict(known_providers(reader, mesh, found.policies))
 
     def of_port(port: int | None) -> Guard:
-        made = guard(policies, mesh, port, providers, read)
+        made = guard(found.policies, mesh, port, providers, read)
         return replace(
             made,
-            layered=layered(on_tunnels, mesh, port),
+            layered=layered(found.layered, mesh, port),
             authentication=tokens.authentication,
             upstreams=_upstreams(tokens, providers.values()),
         )
