@@ -1,7 +1,7 @@
 """Simulated Envoys: they ask in Envoy's order, keep its books, and acknowledge what they get.
 
 Everything is raw bytes, so that many fit into one process. A simulated Envoy does not warm and does
-not serve; it never refuses anything.
+not serve; it refuses nothing unless it is told to.
 """
 
 import asyncio
@@ -66,6 +66,9 @@ def _entry(key: str, value: bytes) -> bytes:
     return field(1, field(1, key.encode()) + field(2, value))
 
 
+_REFUSED = field(2, b"refused by a benchmark")
+
+
 class Delta:
     """The incremental variant."""
 
@@ -92,6 +95,10 @@ class Delta:
             parts.append(field(6, nonce))
         return b"".join(parts)
 
+    def refusal(self, type_url: str, nonce: bytes, wanted: Iterable[str]) -> bytes:
+        """A request that refuses a response."""
+        return field(2, type_url.encode()) + field(6, nonce) + field(7, _REFUSED)
+
     def response(self, data: bytes) -> tuple[str, bytes, str, list[Piece], list[str]]:
         """Type, nonce, the version of all (none here), resources and removed names."""
         type_url, nonce, pieces, removed = "", b"", [], []
@@ -117,6 +124,7 @@ class Sotw:
 
     def __init__(self) -> None:
         self._versions: dict[str, bytes] = {}
+        self._before: dict[str, bytes] = {}
 
     def request(
         self,
@@ -138,6 +146,11 @@ class Sotw:
             parts.append(field(5, nonce))
         return b"".join(parts)
 
+    def refusal(self, type_url: str, nonce: bytes, wanted: Iterable[str]) -> bytes:
+        """A request that refuses a response: its version is that of the one before."""
+        self._versions[type_url] = self._before[type_url]
+        return self.request(type_url, (), {}, False, nonce, b"", wanted) + field(6, _REFUSED)
+
     def response(self, data: bytes) -> tuple[str, bytes, str, list[Piece], list[str]]:
         """Type, nonce, the version of all, resources and (never) removed names.
 
@@ -151,6 +164,7 @@ class Sotw:
             else:
                 fields[number] = payload
         type_url, version = fields[4].decode(), fields.get(1, b"")
+        self._before[type_url] = self._versions.get(type_url, b"")
         self._versions[type_url] = version
         pieces = [Piece(_name(body), content_version(body), body) for body in bodies]
         return type_url, fields.get(5, b""), version.decode(), pieces, []
@@ -180,6 +194,7 @@ class Envoy:
         self.configured_at = 0.0
         self.readable = asyncio.Event()
         self.readable.set()
+        self.refuses = False
         self._variant = variant()
         self._told = told
         self._wanted: dict[str, dict[str, None]] = {}
@@ -226,16 +241,21 @@ class Envoy:
         if type_url == _FENCE:
             self._note_configured()
             return
+        size = sum(len(piece.body) for piece in pieces)
+        self.received += size
+        names = tuple(piece.name for piece in pieces[:3])
+        self._told(Arrival(self.number, time.monotonic(), type_url, len(pieces), size, names))
+        if self.refuses:
+            await self._call.write(
+                self._variant.refusal(type_url, nonce, self._wanted.get(type_url, ()))
+            )
+            return
         held = self.held[type_url]
         for piece in pieces:
             held[piece.name] = piece.version
             self.sizes[type_url, piece.name] = len(piece.body)
         for name in removed:
             held.pop(name, None)
-        size = sum(len(piece.body) for piece in pieces)
-        self.received += size
-        names = tuple(piece.name for piece in pieces[:3])
-        self._told(Arrival(self.number, time.monotonic(), type_url, len(pieces), size, names))
         self._answered.add(type_url)
         missing = self._missing.get(type_url)
         if missing:

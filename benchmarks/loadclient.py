@@ -6,6 +6,7 @@ The parent writes one JSON command a line and reads one JSON answer a line:
 - ``{"do": "drop"}`` ends all streams, ``{"do": "resume"}`` opens them again, with what they held;
 - ``{"do": "arrivals"}`` answers with every response since the last time;
 - ``{"do": "stall", "clients": 50}`` lets that many stop reading, ``{"do": "unstall"}`` read again;
+- ``{"do": "refuse", "every": 10}`` lets every tenth refuse all that comes, 0 nobody;
 - ``{"do": "held"}`` answers with the versions that each client holds, by type and name.
 """
 
@@ -55,6 +56,11 @@ class Fleet:
                 for envoy in self._envoys:
                     envoy.readable.set()
                 return len(self._envoys)
+            case "refuse":
+                every = command["every"]
+                for envoy in self._envoys:
+                    envoy.refuses = every > 0 and envoy.number % every == 0
+                return sum(envoy.refuses for envoy in self._envoys)
             case "held":
                 return [envoy.held for envoy in self._envoys]
         raise ValueError(command)

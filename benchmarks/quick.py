@@ -1,7 +1,8 @@
 """Counts that hold on any machine, however slow: what CI asserts of speed.
 
 One change reaches exactly its two Envoys with exactly one resource; what means nothing sends
-nothing; after a burst everybody holds the last state; coming back costs no resource bytes.
+nothing; after a burst everybody holds the last state; coming back costs no resource bytes; what an
+Envoy has refused it is not sent again.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import structlog
 
 from benchmarks.loadclient import LoadClient
 from benchmarks.plane import serving
-from benchmarks.scale import Scale
+from benchmarks.scale import KINDS, Scale
 
 NAMESPACES, SERVICES, PODS, ROUNDS, EVENTS = 6, 5, 4, 10, 500
 
@@ -28,7 +29,7 @@ async def counts(variant: str) -> dict[str, int]:
         found["responses to changes without meaning"] = (await scale.suppressed(load, ROUNDS))[
             "responses"
         ]
-        for kind in ("slice", "route", "policy"):
+        for kind in KINDS:
             figures = await scale.changes(load, kind, ROUNDS)
             found[f"exact deliveries of a {kind}"] = figures[
                 "exactly_one_resource_to_its_two_envoys"
@@ -37,6 +38,9 @@ async def counts(variant: str) -> dict[str, int]:
         if variant == "delta":  # the other one can't say what of a type a client holds
             resumed = await scale.resume(load)
             found["resource bytes of a resume"] = resumed["resource_bytes"]
+        refused = await scale.refused(load, ROUNDS)
+        found["refusals"] = refused["refusals"]
+        found["what was refused, sent again"] = refused["repeats"]
     return found
 
 
@@ -45,9 +49,11 @@ def expected() -> dict[str, int]:
     return {
         "streams": 2 * NAMESPACES,
         "responses to changes without meaning": 0,
-        **{f"exact deliveries of a {kind}": ROUNDS for kind in ("slice", "route", "policy")},
+        **{f"exact deliveries of a {kind}": ROUNDS for kind in KINDS},
         "clients in the wrong state": 0,
         "resource bytes of a resume": 0,
+        "refusals": ROUNDS,
+        "what was refused, sent again": 0,
     }
 
 

@@ -12,10 +12,15 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-PARTS = {"__init__.py", "envoys.py", "loadclient.py", "plane.py", "run.py", "worlds.py"}
+PARTS = {"__init__", "envoys", "least", "loadclient", "plane", "run", "worlds"}
 FULL = {
+    "change": ["--namespaces", "1000"],
     "fanout": ["--streams", "100", "1000", "2000"],
+    "idle": ["--namespaces", "1000"],
+    "nack": ["--streams", "2000"],
     "scale": ["--namespaces", "1000", "--rounds", "200"],
+    "soak": ["--minutes", "10"],
+    "storm": ["--namespaces", "1000", "--rounds", "3"],
 }
 
 
@@ -32,7 +37,7 @@ def main() -> int:
     """Print the figures of all benchmarks; the result is 1 if one of them failed."""
     figures, failed, full = [], False, "--full" in sys.argv[1:]
     for path in sorted(Path(__file__).parent.glob("*.py")):
-        if path.name in PARTS:
+        if path.stem in PARTS:
             continue
         began = time.monotonic()
         print(f"\n{path.stem}", file=sys.stderr)

@@ -26,6 +26,7 @@ from translators.world import Change
 from xds_server.serving.collector import THRESHOLDS, Collector
 
 REPLICAS = 2
+KINDS = ("slice", "route", "policy")
 _SETTLE = 0.05
 _EVERY = 0.05
 
@@ -109,17 +110,21 @@ class Scale:
 
     def one(self, kind: str) -> tuple[KubernetesObject, int]:
         """A change of that kind that means something, and the number of its namespace."""
-        self._serial += 1
         n, s = self._random.randrange(self.namespaces), self._random.randrange(self.services)
+        return self.changed(kind, n, s), n
+
+    def changed(self, kind: str, n: int, s: int) -> KubernetesObject:
+        """An object of that service as it never was before."""
+        self._serial += 1
         name = f"ns-{n}"
         match kind:
             case "slice":
                 zone = f"zone-{self._serial}"
-                return worlds.endpoint_slice(name, n, s, self.pods, zone=zone), n
+                return worlds.endpoint_slice(name, n, s, self.pods, zone=zone)
             case "route":
-                return worlds.route(name, s, 10, prefix=f"p{self._serial}"), n
+                return worlds.route(name, s, 10, prefix=f"p{self._serial}")
             case _:
-                return worlds.policy(name, s, caller=f"c{self._serial}"), n
+                return worlds.policy(name, s, caller=f"c{self._serial}")
 
     async def changes(self, load: LoadClient, kind: str, rounds: int) -> dict[str, Any]:
         """One change at a time: when it is there, and who got what."""
@@ -151,6 +156,19 @@ class Scale:
             self.plane.change(replace(again, endpoints=again.endpoints[::-1]))
             self.plane.change(again)
         return {"changes": 3 * rounds, "responses": len(await self._settled(load))}
+
+    async def refused(self, load: LoadClient, rounds: int) -> dict[str, Any]:
+        """Changes that one of the two Envoys refuses, and what it is sent of them once more."""
+        refusals = self.plane.service.counters.rejections.total()
+        await load.do("refuse", every=REPLICAS)
+        repeats = 0
+        for _ in range(rounds):
+            self.plane.change(self.one("slice")[0])
+            arrived = [one for one in await self._settled(load) if one.client % REPLICAS == 0]
+            repeats += len(arrived) - 1
+        await load.do("refuse", every=0)
+        refusals = self.plane.service.counters.rejections.total() - refusals
+        return {"changes": rounds, "refusals": refusals, "repeats": repeats}
 
     async def burst(self, load: LoadClient, events: int) -> dict[str, Any]:
         """Slices as fast as they come; at the end everybody must hold the last state."""
@@ -262,10 +280,12 @@ async def run(namespaces: int, services: int, pods: int, rounds: int, variant: s
     async with serving(scale.plane), LoadClient(scale.plane.address, variant) as load:
         figures["connect"] = await scale.connect(load)
         figures["suppressed"] = await scale.suppressed(load, rounds)
-        for kind in ("slice", "route", "policy"):
+        for kind in KINDS:
             figures[f"change_{kind}"] = await scale.changes(load, kind, rounds)
         figures["burst"] = await scale.burst(load, 5_000)
         figures["resume"] = await scale.resume(load)
+        storm = figures["connect"]["configured_s"]
+        figures["resume"]["seconds_to_storm"] = round(figures["resume"]["seconds"] / storm, 2)
         figures["rss_end_mib"] = rss_mib()
     return figures
 
