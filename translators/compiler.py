@@ -12,7 +12,6 @@ from functools import partial
 from itertools import chain
 
 from translators import authorization, gateway_api
-from translators.deployment import deployable
 from translators.edition import (
     Compiled,
     Edition,
@@ -28,6 +27,7 @@ from translators.gateway_api import (
     Destination,
     Refusal,
     ServiceConfig,
+    deployable,
 )
 from translators.ir import Condition, Node
 from translators.ir.endpoint import EndpointSet

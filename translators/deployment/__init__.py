@@ -1,7 +1,7 @@
 """Gateways to the Kubernetes objects that run their Envoys: what istiod deploys for waypoints.
 
-``waypoints`` says which Gateways are ours to deploy, ``objects`` and ``pod`` make the manifests,
-``parameters`` reads what users want to have otherwise, and ``overlay`` merges it in.
+``objects`` and ``pod`` make the manifests, ``parameters`` reads what users want to have otherwise,
+and ``overlay`` merges it in. Which Gateways are ours to deploy, ``translators.gateway_api`` says.
 """
 
 from translators.deployment.objects import (
@@ -17,7 +17,6 @@ from translators.deployment.objects import (
 from translators.deployment.parameters import NO_OVERLAYS, InvalidParameters, Overlays, overlays
 from translators.deployment.pod import prepare
 from translators.deployment.settings import DEFAULT_IMAGE, DeploymentSettings
-from translators.deployment.waypoints import deployable
 
 __all__ = [
     "CONFIG_MAPS",
@@ -29,7 +28,6 @@ __all__ = [
     "DeploymentSettings",
     "InvalidParameters",
     "Overlays",
-    "deployable",
     "deployed",
     "gateway_class",
     "overlays",

@@ -12,6 +12,7 @@ from translators.gateway_api.binding import (
     waypoints,
 )
 from translators.gateway_api.conditions import route_conditions, service_conditions
+from translators.gateway_api.deployable import deployable
 from translators.gateway_api.direct import (
     bound_workloads,
     serves_workloads,
@@ -41,6 +42,7 @@ __all__ = [
     "assemble",
     "bound_services",
     "bound_workloads",
+    "deployable",
     "endpoint_set",
     "fits_in_place",
     "gateway_addresses",

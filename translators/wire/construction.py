@@ -30,13 +30,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import Field
+from functools import partial
 from typing import Any
 
 from betterproto2 import Message
 from envoy_data_plane.message_pool import default_message_pool
 from pydantic.dataclasses import rebuild_dataclass
 
-from translators.wire.schema import dataclass_fields
+from translators.wire.schema import dataclass_fields, type_hints
 
 _Make = Callable[[type[Message], dict[str, Any]], Any]
 
@@ -123,12 +124,18 @@ def _adopt(message_class: type[Message]) -> None:
         setattr(message_class, field.name, _default(field))
     message_class._unknown_fields = b""
     setattr(message_class, "_validate", _validate)  # noqa: B010 - mypy refuses the assignment
+    setattr(message_class, "_type_hints", partial(type_hints, message_class))  # noqa: B010
     setattr(message_class, "__class__", _Constructor)  # noqa: B010
     _adopted.add(message_class)
 
 
 def _validate(message: Message) -> None:
-    """Give the library what it looks for in a message: a completed class, unknown fields."""
+    """Give the library what it looks for in a message: a completed class, unknown fields.
+
+    While nothing is to be validated it wants no more than that a message is.
+    """
+    if _make.get() is not None:
+        return
     message.__dict__.setdefault("_unknown_fields", b"")
     rebuild_dataclass(type(message))  # type: ignore[arg-type]
     Message._validate(message)

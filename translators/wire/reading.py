@@ -5,6 +5,7 @@ from typing import Any
 from betterproto2 import Casing
 from envoy_data_plane.message_pool import default_message_pool
 
+from translators.wire.construction import unvalidated
 from translators.wire.resource import Resource
 
 
@@ -14,7 +15,8 @@ def readable(resource: Resource) -> dict[str, Any]:
     Private keys and other secrets are replaced, so the result may be shown to anybody.
     """
     message_class = default_message_pool.url_to_type[resource.key.type_url]
-    content = message_class.parse(resource.body).to_dict(casing=Casing.SNAKE)
+    with unvalidated():  # what is served is valid, and validators take a second to make
+        content = message_class.parse(resource.body).to_dict(casing=Casing.SNAKE)
     return {"@type": resource.key.type_url.value, **_redacted(content)}
 
 

@@ -24,7 +24,7 @@ def proto_fields(message_class: type[Message]) -> dict[str, FieldMetadata]:
 
 def member_class(message_class: type[Message], name: str) -> type[Message]:
     """The class of the messages that a field holds: itself, in a list, or as values of a map."""
-    hint = _type_hints(message_class)[name]
+    hint = type_hints(message_class)[name]
     # `X | None`, `list[X]` and `dict[K, X]` alike name the message last, but for None.
     while arguments := [each for each in get_args(hint) if each is not type(None)]:
         hint = arguments[-1]
@@ -33,5 +33,6 @@ def member_class(message_class: type[Message], name: str) -> type[Message]:
 
 
 @cache
-def _type_hints(message_class: type[Message]) -> Mapping[str, Any]:
+def type_hints(message_class: type[Message]) -> Mapping[str, Any]:
+    """The types of the fields, by name. betterproto2 would find them anew for each message."""
     return get_type_hints(message_class, vars(sys.modules[message_class.__module__]), {})

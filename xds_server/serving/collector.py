@@ -32,6 +32,7 @@ class Collector:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Collect seldom, and measure every pause, as long as the context lasts."""
+        gc.freeze()  # what was imported: a look at it is long, and finds next to no garbage
         before = gc.get_threshold()
         gc.set_threshold(*THRESHOLDS)
         gc.callbacks.append(self._note)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiohttp import web
@@ -26,7 +26,6 @@ from translators.world import Change
 from translators.xds.names import ROOTS, SVID
 from xds_server.admin import AdminSite, Metrics, Readings, Reporting
 from xds_server.ads import AdsLimits, AdsService
-from xds_server.deployment import Deployer, Wishes
 from xds_server.identity.authority import Authority
 from xds_server.identity.authority_store import open_authority
 from xds_server.identity.network import NetworkAuthenticator
@@ -41,6 +40,9 @@ from xds_server.serving.publisher import Publisher
 from xds_server.snapshots import Observer, SnapshotStore
 from xds_server.sources.source import Source, SourceError, SourceProblem
 from xds_server.status import StatusWriter
+
+if TYPE_CHECKING:
+    from xds_server.deployment import Deployer, Wishes
 
 _log = structlog.get_logger(__name__)
 
@@ -92,7 +94,7 @@ class Server(Observer):
         source: Source,
         authority: Authority,
         status: StatusWriter | None = None,
-        deployer: Deployer | None = None,
+        deployer: "Deployer | None" = None,
     ) -> None:
         self._deployer = deployer
         self._settings = settings
@@ -282,7 +284,9 @@ class Server(Observer):
     def _compiled(self, waypoint: WaypointName) -> None:
         self._lingering.look(waypoint)
 
-    def _wishes(self) -> Wishes:
+    def _wishes(self) -> "Wishes":
+        from xds_server.deployment import Wishes  # noqa: PLC0415  only who deploys needs all that
+
         roots = self._authority.trust_bundle().decode()
         return Wishes(self._compiler.deployable(), self._compiler.has(_CLASS), roots)
 
@@ -340,7 +344,7 @@ async def serve(
     source: Source,
     started: Callable[[Addresses], None],
     status: StatusWriter | None = None,
-    deployer: Deployer | None = None,
+    deployer: "Deployer | None" = None,
 ) -> None:
     """Run a server until SIGTERM, on which it hands its Envoys over if it may, or SIGINT.
 
