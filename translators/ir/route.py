@@ -53,6 +53,12 @@ class RouteMatch:
     grpc: bool = False
     steered_to: str = ""
 
+    @property
+    def by_path_alone(self) -> bool:
+        """Whether nothing but the path counts."""
+        of_request = self.method or self.headers or self.query or self.grpc
+        return not (of_request or self.peer_namespaces or self.steered_to)
+
 
 @value
 class HeaderEdit:

@@ -6,7 +6,7 @@ def plain_socket() -> TransportSocket: ...
 
 from collections.abc import Callable, Hashable
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, TypeVarTuple, Unpack
 
 from betterproto2 import Message
 
@@ -16,6 +16,8 @@ from translators.wire.encoder import encoded
 _Arguments = ParamSpec("_Arguments")
 _Part = TypeVar("_Part", bound=Message)
 _Node = TypeVar("_Node")
+_Rest = TypeVarTuple("_Rest")
+_Made = TypeVar("_Made")
 
 _LIMIT = 4096
 _KEPT = 1 << 15
@@ -45,26 +47,27 @@ def shared(build: Callable[_Arguments, _Part]) -> Callable[_Arguments, _Part]:
 
 
 def kept(
-    build: Callable[Concatenate[_Node, _Arguments], _Part],
-) -> Callable[Concatenate[_Node, _Arguments], _Part]:
+    build: Callable[[_Node, Unpack[_Rest]], _Made],
+) -> Callable[[_Node, Unpack[_Rest]], _Made]:
     """A builder that encodes once for the very same node, which nobody may change.
 
     For nodes that are not made again while many others around them are: to know one again costs
-    nothing, however much is in it. Each builder keeps 32,768 parts at most, with their nodes.
+    nothing, however much is in it. What else decides must be hashable. Each builder keeps what it
+    made of 32,768 nodes at most, with these nodes.
     """
-    known: dict[tuple[int, Hashable], tuple[_Node, _Part]] = {}
+    known: dict[tuple[Hashable, ...], tuple[_Node, _Made]] = {}
 
     @wraps(build)
-    def part(node: _Node, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Part:
+    def part(node: _Node, /, *rest: *_Rest) -> _Made:
         if what_is_made() is not encoded:
-            return build(node, *args, **kwargs)
+            return build(node, *rest)
         # No other node can come to have the same identity, for this one is held.
-        key = (id(node), (args, tuple(kwargs.items())))
+        key = (id(node), *rest)
         found = known.get(key)
         if found is None:
             if len(known) >= _KEPT:
                 known.clear()
-            found = known[key] = node, build(node, *args, **kwargs)
+            found = known[key] = node, build(node, *rest)
         return found[1]
 
     return part

@@ -21,7 +21,7 @@ from envoy_data_plane.message_pool import default_message_pool
 from translators.wire.construction import what_is_made
 from translators.wire.encoder import class_of, encode, encoded, part_class_of
 from translators.wire.fields import read_delimited, read_fields, read_text
-from translators.wire.scalar import SMALL_VARINTS, WireType, delimit, tag, varint
+from translators.wire.scalar import WireType, delimit, tag, varint
 from translators.wire.schema import member_class, proto_fields
 
 _Arguments = ParamSpec("_Arguments")
@@ -85,6 +85,7 @@ class _Entry(NamedTuple):
 
 _Piece = bytes | _Slot | _Delimited
 _Kind = type[Message] | _Entry
+_Level = tuple[bytes, int]
 
 
 def _splicer(build: Callable[..., Message], layout: tuple[Any, ...]) -> Callable[..., Any]:
@@ -92,20 +93,19 @@ def _splicer(build: Callable[..., Message], layout: tuple[Any, ...]) -> Callable
     slots = [kind for kind in kinds(build) if _is_slot(kind)]
     marks = (_marked(kind, _MARK.format(at)) for at, kind in enumerate(slots))
     message = build(*marks, *layout)
-    lines: list[str] = []
-    terms, _ = _lay_out(_pieces(encode(message), class_of(message)), lines)
-    merged = _merged(terms)
+    openings: list[_Opening] = []
+    lines, terms, rest, _ = _lay_out(_pieces(encode(message), class_of(message)), openings)
+    terms += (rest,) if rest else ()
     known: dict[str, Any] = {
         "build": lambda *given: build(*given, *layout),
         "part": part_class_of(class_of(message)),
         "join": b"".join,
-        "small": SMALL_VARINTS,
-        "varint": varint,
-        "k": [term for term in merged if isinstance(term, bytes)],
+        "k": [term for term in terms if isinstance(term, bytes)],
+        "o": openings,
         "p": [None if kind is str else part_class_of(kind) for kind in slots],
     }
     # Of our own making: no argument and no text of anybody's is in it.
-    exec(_source(slots, lines, merged), known)  # noqa: S102
+    exec(_source(slots, lines, terms, len(openings)), known)  # noqa: S102
     return cast(Callable[..., Any], known["splice"])
 
 
@@ -124,8 +124,10 @@ def _marked(kind: type[Any], mark: str) -> Any:
     return mark if kind is str else part_class_of(kind)(mark.encode())
 
 
-def _source(slots: list[type[Any]], lines: list[str], terms: list[bytes | str]) -> str:
-    """The text of a function that joins the terms, of which ``lines`` make the lengths.
+def _source(
+    slots: list[type[Any]], lines: list[str], terms: list[bytes | str], openings: int
+) -> str:
+    """The text of a function that joins the terms, of which ``lines`` make the openings.
 
     It is given constants and classes as the defaults of arguments: nothing is found faster.
     """
@@ -135,8 +137,8 @@ def _source(slots: list[type[Any]], lines: list[str], terms: list[bytes | str]) 
     constants = [f"k{at}" for at in range(sum(isinstance(term, bytes) for term in terms))]
     numbered = iter(constants)
     joined = [next(numbered) if isinstance(term, bytes) else term for term in terms]
-    known = [f"{name}={name[0]}[{name[1:]}]" for name in (*classes, *constants)]
-    common = [f"{name}={name}" for name in ("part", "join", "small", "varint")]
+    opened = [f"o{at}" for at in range(openings)]
+    known = [f"{name}={name[0]}[{name[1:]}]" for name in (*classes, *constants, *opened)]
     usable = [*texts, *(f"type(a{name[1:]}) is {name}" for name in classes)]
     body = [
         f"if not ({' and '.join(usable)}):",
@@ -145,46 +147,91 @@ def _source(slots: list[type[Any]], lines: list[str], terms: list[bytes | str]) 
         *lines,
         f"return part(join(({', '.join(joined)},)))",
     ]
-    head = f"def splice({', '.join((*names, *known, *common))}):"
+    head = f"def splice({', '.join((*names, *known, 'part=part', 'join=join'))}):"
     return "\n    ".join((head, *body))
 
 
-def _lay_out(pieces: Iterable[_Piece], lines: list[str]) -> tuple[list[bytes | str], str]:
-    """The pieces as constants and names, one after the other, and how long they are together.
+class _Opening(dict[int, bytes]):
+    """What stands before that which varies in messages within each other, by its length.
 
-    What makes their lengths is added to ``lines``.
+    ``levels`` are the messages from the outermost to the innermost: what comes before the length
+    of each, and how many constant bytes end it.
     """
+
+    def __init__(self, levels: list[tuple[bytes, int]]) -> None:
+        super().__init__()
+        self._levels = levels
+
+    def __missing__(self, size: int) -> bytes:
+        made, inside = b"", size
+        for before, behind in reversed(self._levels):
+            head = before + varint(inside + behind)
+            made, inside = head + made, inside + behind + len(head)
+        return self.setdefault(size, made) if len(self) < _LIMIT else made
+
+
+class _Laid(NamedTuple):
+    """Pieces laid out: constants and names one after the other, and how long they are together.
+
+    ``lines`` give the names their values. The constant at the end is left over, as ``rest``.
+    """
+
+    lines: list[str]
+    terms: list[bytes | str]
+    rest: bytes
+    length: str
+
+
+def _lay_out(pieces: Iterable[_Piece], openings: list[_Opening]) -> _Laid:
+    lines: list[str] = []
     terms: list[bytes | str] = []
     lengths: list[str] = []
+    before = b""
     for piece in pieces:
         match piece:
             case bytes():
-                terms.append(piece)
-                lengths.append(str(len(piece)))
+                before += piece
             case _Slot(position):
+                if before:
+                    terms.append(before)
+                    lengths.append(str(len(before)))
                 terms.append(f"a{position}")
                 lengths.append(f"len(a{position})")
+                before = b""
             case _Delimited(inner):
-                below, length = _lay_out(inner, lines)
-                size, header = f"size{len(lines)}", f"head{len(lines)}"
-                lines.append(f"{size} = {length}")
-                short = f"{size} < {len(SMALL_VARINTS)}"
-                lines.append(f"{header} = small[{size}] if {short} else varint({size})")
-                terms += (header, *below)
-                lengths += (f"len({header})", size)
-    return terms, " + ".join(lengths)
+                levels, content, behind = _nested(before, inner)
+                below = _lay_out(content, openings)
+                opened, size = f"o{len(openings)}", f"size{len(openings)}"
+                openings.append(_Opening(levels))
+                lines += (*below.lines, f"{size} = {below.length}", f"{opened} = {opened}[{size}]")
+                terms += (opened, *below.terms)
+                lengths += (f"len({opened})", size)
+                before = behind
+    return _Laid(lines, terms, before, " + ".join(lengths))
 
 
-def _merged(terms: Iterable[bytes | str]) -> list[bytes | str]:
-    """The terms, with constants next to each other made one."""
-    merged: list[bytes | str] = []
-    for term in terms:
-        last = merged[-1] if merged else ""
-        if isinstance(term, bytes) and isinstance(last, bytes):
-            merged[-1] = last + term
-        else:
-            merged.append(term)
-    return merged
+def _nested(
+    before: bytes, pieces: tuple[_Piece, ...]
+) -> tuple[list[_Level], tuple[_Piece, ...], bytes]:
+    """A message, and what is in it as long as that is one message besides constants: their levels.
+
+    The other results are what varies in the innermost of them, and what comes behind it.
+    """
+    levels: list[_Level] = []
+    behind = b""
+    while True:
+        last = max(at for at, piece in enumerate(pieces) if not isinstance(piece, bytes))
+        end = _constant(pieces[last + 1 :])
+        levels.append((before, len(end)))
+        behind = end + behind
+        lead, inner = pieces[:last], pieces[last]
+        if not isinstance(inner, _Delimited) or not all(isinstance(each, bytes) for each in lead):
+            return levels, (*lead, inner), behind
+        before, pieces = _constant(lead), inner.pieces
+
+
+def _constant(pieces: Iterable[_Piece]) -> bytes:
+    return b"".join(piece for piece in pieces if isinstance(piece, bytes))
 
 
 def _pieces(data: bytes, kind: _Kind) -> Iterator[_Piece]:

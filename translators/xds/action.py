@@ -89,15 +89,15 @@ def _live(backends: Sequence[WeightedBackend]) -> list[WeightedBackend]:
     return [backend for backend in backends if backend.weight > 0]
 
 
+@kept
 def _forward(action: Forward) -> ActionField:
+    """Most rules of an HTTPRoute have the very same action."""
     if all(backend.cluster is None for backend in _live(action.backends)):
         return _answer(action.invalid_status)
     return ActionField(route=_sent(action))
 
 
-@kept
 def _sent(action: Forward) -> RouteAction:
-    """Most rules of an HTTPRoute have the very same action."""
     edit = substitution(action.path_rewrite)
     return RouteAction(
         **_destination(_live(action.backends), action.invalid_status),

@@ -40,7 +40,7 @@ class PathCondition(TypedDict, total=False):
 def route_match(match: RouteMatch) -> EnvoyMatch:
     """All conditions of a route (Gateway API HTTPRouteMatch)."""
     path = _path(match.path)
-    if match == RouteMatch(match.path) and "path_separated_prefix" in path:
+    if match.by_path_alone and "path_separated_prefix" in path:
         return _below(path["path_separated_prefix"])
     headers = [_header(header) for header in match.headers]
     if match.method:
@@ -71,7 +71,7 @@ def _of_connection(match: RouteMatch) -> Iterator[FilterStateMatcher]:
 
 def takes_all(match: RouteMatch) -> bool:
     """Whether the route leaves no request to the routes behind it."""
-    return match == _ALL
+    return match.path.value == "/" and match == _ALL
 
 
 def _path(path: PathMatch) -> PathCondition:

@@ -33,29 +33,40 @@ def filter_metadata(namespaces: Mapping[str, Mapping[str, str]]) -> Metadata:
     return Metadata(filter_metadata={name: struct(fields) for name, fields in namespaces.items()})
 
 
+def istio_config(origin: Origin | None) -> str:
+    """What Istio's tools know an object by: the path of its API, its kind in lower case.
+
+    Empty for objects that they do not look for.
+    """
+    if origin is None or origin.kind not in _API_PATHS:
+        return ""
+    owner = f"namespaces/{origin.namespace}/{origin.kind.lower()}/{origin.name}"
+    return f"/apis/{_API_PATHS[origin.kind]}/{owner}"
+
+
 def route_provenance(origin: Origin | None) -> Metadata | None:
     """Where a route comes from: our ``waypost.origin``, and ``istio.config`` for Istio's tools."""
     if origin is None:
         return None
-    api = _API_PATHS.get(origin.kind)
-    if api is None:
+    config = istio_config(origin)
+    if not config:
         return filter_metadata({"waypost": {"origin": str(origin)}})
-    return _provenance_for_istio(
-        f"/apis/{api}/namespaces/{origin.namespace}/{origin.kind.lower()}/{origin.name}",
-        str(origin),
-    )
+    return provenance_for_istio(config, str(origin))
 
 
 @template
-def _provenance_for_istio(path: str, origin: str) -> Metadata:
-    """Istio writes an object as the path of its API, with the kind in lower case."""
-    return filter_metadata({"istio": {"config": path}, "waypost": {"origin": origin}})
+def provenance_for_istio(config: str, origin: str) -> Metadata:
+    """``istio.config`` and ``waypost.origin``."""
+    return filter_metadata({"istio": {"config": config}, "waypost": {"origin": origin}})
 
 
 def provenance(origins: Iterable[Origin]) -> Metadata | None:
     """Where a resource comes from, as the list ``waypost.origins``."""
     texts = [_text(str(origin)) for origin in origins]
-    if not texts:
-        return None
-    origins_value = Value(list_value=ListValue(values=texts))
-    return Metadata(filter_metadata={"waypost": Struct(fields={"origins": origins_value})})
+    return _origins(ListValue(values=texts)) if texts else None
+
+
+@template
+def _origins(texts: ListValue) -> Metadata:
+    listed = Value(list_value=texts)
+    return Metadata(filter_metadata={"waypost": Struct(fields={"origins": listed})})

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from envoy_data_plane.envoy.config.core.v3 import Metadata
 from envoy_data_plane.envoy.config.route.v3 import (
     Decorator,
     RouteAction,
@@ -25,9 +24,15 @@ from translators.xds.filters.rbac import armed_rbac
 from translators.xds.filters.stateful_session import armed_session
 from translators.xds.header import header_changes
 from translators.xds.match import route_match, takes_all
-from translators.xds.metadata import provenance, route_provenance
+from translators.xds.metadata import (
+    istio_config,
+    provenance,
+    provenance_for_istio,
+    route_provenance,
+)
 from translators.xds.names import SOURCE_HEADER
 
+_NO_EDITS = (NO_EDIT, NO_EDIT, NO_EDIT)
 _NO_ROUTE = Route(name="not-found", match=RouteMatch(), action=DirectResponse(404))
 
 _MANY = 50  # routes: enough for an edit of one to be worth keeping the others for
@@ -40,12 +45,10 @@ def route_table(node: RouteTable) -> RouteConfiguration:
     The authorization stands on the virtual host and no route has one of its own. A route for
     everything ends the list, because Envoy holds no request to a policy that it has no route for.
     """
-    at = f"{node.host}:{node.port}"
-    make = _kept_route if len(node.routes) > _MANY else _route
     everything = VirtualHost(
         name=f"inbound|http|{node.port}",
         domains=list(node.domains),
-        routes=[*_guard(node), *(make(route, at) for route in _complete(node.routes))],
+        routes=[*_guard(node), *_routes(node)],
         request_headers_to_remove=[SOURCE_HEADER],
         typed_per_filter_config=per_filter_config(_policies(node)),
         metadata=provenance(node.origins),
@@ -82,47 +85,59 @@ def _guard(table: RouteTable) -> Iterator[EnvoyRoute]:
         yield from refuse_ambiguous()
 
 
-def _complete(routes: tuple[Route, ...]) -> Iterator[Route]:
+def _routes(table: RouteTable) -> Iterator[EnvoyRoute]:
     """The routes up to the one that takes all requests, or with one behind them that does."""
-    for route in routes:
-        yield route
+    at = f"{table.host}:{table.port}"
+    make = _kept_route if len(table.routes) > _MANY else _route
+    for route in table.routes:
+        yield make(route, at)
         if takes_all(route.match):
             return
-    yield _NO_ROUTE
+    yield _no_route(at)
+
+
+@template
+def _no_route(at: str) -> EnvoyRoute:
+    return _route(_NO_ROUTE, at)
 
 
 def _route(route: Route, at: str) -> EnvoyRoute:
-    action, armed = route_action(route.action), per_filter_config(_armed(route))
-    match, origin = route_match(route.match), route_provenance(route.origin)
-    operation = f"{at}/{route.name}"
-    plain = not armed and route.request_headers == NO_EDIT == route.response_headers
-    if plain and "route" in action:
-        return _forwarding(route.name, match, action["route"], operation, origin)
+    action, match = route_action(route.action), route_match(route.match)
+    config = istio_config(route.origin)
+    if config and "route" in action and _only_forwards(route):
+        return _forwarding(at, route.name, match, action["route"], config, str(route.origin))
     return EnvoyRoute(
         name=route.name,
         match=match,
         **action,
         **header_changes(route.request_headers, route.response_headers),
-        typed_per_filter_config=armed,
-        decorator=Decorator(operation=operation),
-        metadata=origin,
+        typed_per_filter_config=per_filter_config(_armed(route)),
+        decorator=Decorator(operation=f"{at}/{route.name}"),
+        metadata=route_provenance(route.origin),
     )
 
 
 _kept_route = kept(_route)
 
 
+def _only_forwards(route: Route) -> bool:
+    edits = (route.early_headers, route.request_headers, route.response_headers)
+    if edits != _NO_EDITS or route.cors is not None or route.external_auth is not None:
+        return False
+    return isinstance(route.action, Forward) and route.action.persistence is None
+
+
 @template
 def _forwarding(
-    name: str, match: EnvoyMatch, action: RouteAction, operation: str, origin: Metadata | None
+    at: str, name: str, match: EnvoyMatch, action: RouteAction, config: str, origin: str
 ) -> EnvoyRoute:
-    """A route that does nothing besides, as most do."""
+    """A route that does nothing besides, as most do: all of it is laid out once."""
     return EnvoyRoute(
         name=name,
         match=match,
         route=action,
-        decorator=Decorator(operation=operation),
-        metadata=origin,
+        decorator=Decorator(operation=f"{at}/{name}"),
+        metadata=provenance_for_istio(config, origin),
     )
 
 
