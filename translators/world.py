@@ -145,7 +145,7 @@ class Reader:
 
     def get(self, kind: type[T], namespace: str, name: str) -> T | None:
         """The object of that name, or None."""
-        return cast(T | None, self.find(ObjectKey(kind.kind, namespace, name)))
+        return cast("T | None", self.find(ObjectKey(kind.kind, namespace, name)))
 
     def find(self, key: ObjectKey) -> KubernetesObject | None:
         """The object of that key, whatever its kind, or None."""
@@ -156,4 +156,4 @@ class Reader:
         """The objects that an index files under a key, ordered by namespace and name."""
         lookup = Lookup(index.name, key)
         self.questions.add(lookup)
-        return cast(list[T], self._world.answer(lookup))
+        return cast("list[T]", self._world.answer(lookup))

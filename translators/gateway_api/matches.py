@@ -16,6 +16,7 @@ from translators.resources.httproute import HttpMatch, HttpPathMatch, HttpValueM
 _METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 )
+_KINDS = {kind.value: kind for kind in PathKind}
 _PATH_TYPES = "Exact, PathPrefix or RegularExpression"
 _VALUE_TYPES = "Exact or RegularExpression"
 
@@ -25,7 +26,8 @@ def match_issues(match: HttpMatch) -> Iterator[Issue]:
     yield from _path_issues(match.path)
     if match.method and match.method not in _METHODS:
         yield unusable("method", f"method {match.method!r} is unknown")
-    yield from header_issues(match.headers)
+    if match.headers:
+        yield from header_issues(match.headers)
     for index, parameter in enumerate(match.query):
         valid = is_header_name(parameter.name)
         yield from _value_issues(f"queryParams[{index}]", parameter, name_is_valid=valid)
@@ -48,8 +50,8 @@ def route_match(match: HttpMatch, peer_namespaces: tuple[str, ...]) -> RouteMatc
     return RouteMatch(
         path=_path(match.path),
         method=match.method,
-        headers=header_matches(match.headers),
-        query=_first_of_each(map(_parameter, match.query)),
+        headers=header_matches(match.headers) if match.headers else (),
+        query=_first_of_each(map(_parameter, match.query)) if match.query else (),
         peer_namespaces=peer_namespaces,
     )
 
@@ -86,7 +88,7 @@ def _pattern_issues(path: str, pattern: str) -> Iterator[Issue]:
 
 def _path(path: HttpPathMatch) -> PathMatch:
     """A path match; a prefix means whole segments, so that its trailing slash means nothing."""
-    kind = PathKind(path.type)
+    kind = _KINDS[path.type]
     value = path.value.rstrip("/") or "/" if kind is PathKind.PREFIX else path.value
     return PathMatch(kind, value)
 

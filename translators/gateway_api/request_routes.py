@@ -12,7 +12,7 @@ from translators.gateway_api.backends import outbound
 from translators.gateway_api.forwarding import DEFAULT_RETRY
 from translators.gateway_api.precedence import Ranked, in_order
 from translators.gateway_api.references import Referrer, ServedPort, referrer_of
-from translators.gateway_api.rules import http_terms, ranked_routes
+from translators.gateway_api.rules import Rule, http_terms, ranked_routes
 from translators.gateway_api.scope import Scope
 from translators.gateway_api.served import Served
 from translators.gateway_api.upstreams import Upstream
@@ -20,7 +20,7 @@ from translators.ir.origin import Origin
 from translators.ir.route import DirectResponse, Forward, Route, RouteMatch, WeightedBackend
 from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources.grpcroute import GRPCRoute
-from translators.resources.httproute import HttpBackend, HTTPRoute
+from translators.resources.httproute import HTTPRoute
 from translators.resources.metadata import ObjectKey
 from translators.world import Reader
 
@@ -74,11 +74,10 @@ def route_part(reader: Reader, mesh: Mesh, place: RoutePlace) -> RoutePart:
 
 
 def _upstreams(scope: Scope, route: RequestRoute, referrer: Referrer) -> Iterator[Upstream]:
-    known = set[tuple[HttpBackend, ...]]()
-    for rule in route.rules:
-        if rule.filters or rule.backends not in known:
-            known.add(rule.backends)
-            yield from outbound(scope, referrer, http_terms(rule))
+    rules: tuple[Rule, ...] = route.rules
+    plain = {rule.backends: rule for rule in rules if not rule.filters}
+    for rule in (*plain.values(), *(rule for rule in rules if rule.filters)):
+        yield from outbound(scope, referrer, http_terms(rule))
 
 
 def port_requests(

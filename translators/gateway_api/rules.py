@@ -39,6 +39,7 @@ from translators.gateway_api.matches import match_issues, route_match
 from translators.gateway_api.precedence import (
     Rank,
     Ranked,
+    Seniority,
     Specificity,
     grpc_specificity,
     http_specificity,
@@ -49,6 +50,7 @@ from translators.gateway_api.scope import Scope
 from translators.gateway_api.texts import is_name
 from translators.ir.origin import Origin
 from translators.ir.route import DirectResponse, Forward, Route, RouteAction, RouteMatch
+from translators.ir.value import value
 from translators.ir.waypoint import Mesh
 from translators.resources.grpcroute import GRPCRoute, GrpcRule
 from translators.resources.httproute import (
@@ -65,6 +67,7 @@ Rule = HttpRule | GrpcRule
 # What a client of gRPC learns is UNAVAILABLE, as the Gateway API wants it; a 500 would be UNKNOWN.
 _GRPC_FAILS = DirectResponse(503)
 _HTTP_FAILS = DirectResponse(500)
+_NOTHING = (None, None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,8 @@ class RouteContext:
     """A route where it is applied: for which port of a service, for whose peers.
 
     ``referrer`` is who refers to its backends, ``fails`` the answer where a rule can't be followed.
-    ``known`` are the actions of rules that only forward, by their backends: most rules of a route
-    have the same few.
+    ``owner`` is what ranks the route among others, ``known`` are the actions of rules that only
+    forward, by their backends: most rules of a route have the same few.
     """
 
     scope: Scope
@@ -82,28 +85,22 @@ class RouteContext:
     peer_namespaces: tuple[str, ...]
     referrer: Referrer
     fails: DirectResponse
+    owner: Seniority
     known: dict[tuple[HttpBackend, ...], RouteAction] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RuleContext:
-    """A rule of such a route, in the terms of an HTTPRoute, and its place in the route."""
+    """A rule of such a route, in the terms of an HTTPRoute.
+
+    ``name`` is that of its routes, ``number`` a name that no other rule has.
+    """
 
     of: RouteContext
     rule: HttpRule
-    index: int
-
-    @property
-    def name(self) -> str:
-        """Istio's name of the rule's routes, or the one that the rule gives itself."""
-        own = self.rule.name
-        return own if own and is_name(own) else self.number
-
-    @property
-    def number(self) -> str:
-        """A name that no other rule has."""
-        meta = self.of.route.meta
-        return f"{meta.namespace}.{meta.name}.{self.index}"
+    number: str
+    name: str
+    origin: Origin
 
 
 def ranked_routes(
@@ -114,29 +111,41 @@ def ranked_routes(
     peer_namespaces: tuple[str, ...],
 ) -> Iterator[Ranked]:
     """The routes of all rules of a route where it applies, one for each match."""
-    fails = _GRPC_FAILS if isinstance(route, GRPCRoute) else _HTTP_FAILS
-    context = RouteContext(scope, route, port, peer_namespaces, referrer, fails)
-    owner = seniority(route.meta)
+    fails, owner = (
+        _GRPC_FAILS if isinstance(route, GRPCRoute) else _HTTP_FAILS,
+        seniority(route.meta),
+    )
+    context = RouteContext(scope, route, port, peer_namespaces, referrer, fails, owner)
     rules: tuple[Rule, ...] = route.rules
     for index, given in enumerate(rules):
-        for number, specificity, made in _rule_routes(context, index, given):
-            yield Ranked(Rank(specificity, owner, index, number), made)
+        yield from _rule_routes(context, index, given)
 
 
-def _rule_routes(
-    of: RouteContext, index: int, given: Rule
-) -> Iterator[tuple[int, Specificity, Route]]:
-    """The routes of a rule, each with the place of its match in the rule.
+def _rule_routes(of: RouteContext, index: int, given: Rule) -> Iterator[Ranked]:
+    """The routes of a rule.
 
     A rule that asks for what can't be done answers 500, to a gRPC call UNAVAILABLE: a filter that
     is skipped, or a value that is guessed, would be worse. A match that can't be expressed is
     left out, because no match would come near to it.
     """
-    context = RuleContext(of, http_terms(given), index)
-    wrong = any(fatal_issues(given)) or any(consumer_issues(of.referrer, context.rule))
-    make = _failing if wrong else _working
+    context = _rule_context(of, index, http_terms(given))
+    if _only_forwards(context.rule):
+        make = _forwarding
+    elif any(fatal_issues(given)) or any(consumer_issues(of.referrer, context.rule)):
+        make = _failing
+    else:
+        make = _working
     for number, match, specificity in usable_matches(given, of.peer_namespaces):
-        yield number, specificity, make(context, match)
+        yield Ranked(Rank(specificity, of.owner, index, number), make(context, match))
+
+
+def _rule_context(of: RouteContext, index: int, rule: HttpRule) -> RuleContext:
+    """A rule in its place. Istio's name of its routes is its number, unless it names itself."""
+    meta = of.route.meta
+    number = f"{meta.namespace}.{meta.name}.{index}"
+    name = rule.name if rule.name and is_name(rule.name) else number
+    origin = Origin(of.route.kind, meta.namespace, meta.name, intern(f"spec.rules[{index}]"))
+    return RuleContext(of, rule, number, name, origin)
 
 
 def usable_matches(
@@ -216,20 +225,26 @@ def _match_issues(rule: Rule) -> Iterator[Iterator[Issue]]:
             assert_never(rule)
 
 
-def _origin(context: RuleContext) -> Origin:
-    route = context.of.route
-    meta = route.meta
-    return Origin(route.kind, meta.namespace, meta.name, intern(f"spec.rules[{context.index}]"))
+def _only_forwards(rule: HttpRule) -> bool:
+    """Whether a rule asks for nothing but backends: only their weights can be wrong then."""
+    asked = (rule.timeout_request, rule.timeout_backend, rule.retry, rule.session_persistence)
+    return asked == _NOTHING and not (rule.filters or rule.unreadable)
+
+
+def _forwarding(context: RuleContext, match: RouteMatch) -> Route:
+    known, backends = context.of.known, context.rule.backends
+    action = known.get(backends)
+    if action is None:
+        wrong = any(weight_issues(backends))
+        action = known[backends] = context.of.fails if wrong else _forward(context, match)
+    return Route(context.name, match, action, origin=context.origin)
 
 
 def _failing(context: RuleContext, match: RouteMatch) -> Route:
-    return Route(context.name, match, context.of.fails, origin=_origin(context))
+    return Route(context.name, match, context.of.fails, origin=context.origin)
 
 
 def _working(context: RuleContext, match: RouteMatch) -> Route:
-    if _only_forwards(context.rule):
-        action = _known_action(context, match)
-        return Route(context.name, match, action, origin=_origin(context))
     authorizer = authorizer_of(context.of.scope, context.of.referrer, context.rule)
     if isinstance(authorizer, Issue):
         return _failing(context, match)  # whoever can't be asked does not consent
@@ -244,20 +259,8 @@ def _working(context: RuleContext, match: RouteMatch) -> Route:
         response_headers=edit_of(filters, RESPONSE),
         cors=cors_of(context.rule),
         external_auth=authorizer.asked if authorizer else None,
-        origin=_origin(context),
+        origin=context.origin,
     )
-
-
-def _only_forwards(rule: HttpRule) -> bool:
-    special = rule.filters or rule.timeout_request or rule.timeout_backend
-    return not (special or rule.retry or rule.session_persistence)
-
-
-def _known_action(context: RuleContext, match: RouteMatch) -> RouteAction:
-    known, backends = context.of.known, context.rule.backends
-    if backends not in known:
-        known[backends] = _forward(context, match)
-    return known[backends]
 
 
 def _action(context: RuleContext, match: RouteMatch) -> RouteAction:
