@@ -7,6 +7,7 @@ from typing import Any, cast
 from translators.resources.core import Service
 from translators.resources.metadata import Metadata
 from translators.status import ObjectStatus
+from xds_server.sources.kubernetes.transport import Transport
 from xds_server.status import Leader, Objects, StatusWriter
 
 
@@ -16,7 +17,7 @@ def say(name: str, reason: str) -> ObjectStatus:
 
 
 def writer() -> StatusWriter:
-    return StatusWriter(cast(Objects, None), cast(Leader, None))
+    return StatusWriter(Objects(cast(Transport, None)), cast(Leader, None))
 
 
 def reasons(one: StatusWriter) -> list[Any]:
