@@ -252,8 +252,9 @@ class Compiler:
         for key in gone:
             del known.nodes[key]
         self._forget_unused(waypoint, known.assembly, plan.assembly)
-        configs = {config.service: config for config in plan.configs}
-        known.configs = configs if plan.complete else known.configs | configs
+        if plan.complete:
+            known.configs.clear()
+        known.configs.update((config.service, config) for config in plan.configs)
         known.assembly = plan.assembly
         if plan.complete:
             self._note_leaving(waypoint, known)

@@ -95,9 +95,7 @@ def next_near(
     before: Near, endpoints: Iterable[EndpointSet], gone: Collection[ResourceKey]
 ) -> Near:
     """The endpoints that depend on a proxy's place, after these have changed; few do."""
-    changed = {key_of(one): one for one in endpoints}
-    if not any(one.nearness or key in before for key, one in changed.items()):
-        changed = {}
+    changed = {key_of(one): one for one in endpoints if one.nearness or key_of(one) in before}
     if not changed and before.keys().isdisjoint(gone):
         return before
     after = {**before, **changed}

@@ -1,6 +1,6 @@
 """Remembers what pure functions of the world gave, until something that they read changes."""
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Set
 from typing import Generic, TypeVar
 
 from translators.world import Derived, Question, Reader, World
@@ -50,14 +50,19 @@ class Memo(Generic[K, V]):
         self._values[key] = value
         self._questions[key] = tuple(reader.questions)
         for question in reader.questions:
-            self._add_dependent(question, key)
+            others = self._dependents.setdefault(question, key)
+            if isinstance(others, set):
+                others.add(key)
+            elif others is not key:
+                self._dependents[question] = {others, key}
         return value
 
-    def invalidate(self, touched: Iterable[Question]) -> set[K]:
+    def invalidate(self, touched: Set[Question]) -> set[K]:
         """Forget every value that asked one of these questions; the result is their keys."""
         stale: set[K] = set()
-        for question in touched:
-            stale |= self._dependents_of(question)
+        for question in self._dependents.keys() & touched:
+            found = self._dependents[question]
+            stale.update(found if isinstance(found, set) else (found,))
         for key in stale:
             self.forget(key)
         return stale
@@ -66,21 +71,7 @@ class Memo(Generic[K, V]):
         """Drop a value that is not needed any more; a key that is not known is fine."""
         self._values.pop(key, None)
         for question in self._questions.pop(key, ()):
-            left = self._dependents_of(question)
-            left.discard(key)
-            if not left:
-                del self._dependents[question]
-
-    def _dependents_of(self, question: Question) -> set[K]:
-        if question not in self._dependents:
-            return set()
-        found = self._dependents[question]
-        return found if isinstance(found, set) else {found}
-
-    def _add_dependent(self, question: Question, key: K) -> None:
-        others = self._dependents_of(question)
-        if not others:
-            self._dependents[question] = key
-        elif key not in others:
-            others.add(key)
-            self._dependents[question] = others
+            left = self._dependents.pop(question)
+            if isinstance(left, set) and len(left) > 1:
+                left.remove(key)
+                self._dependents[question] = left

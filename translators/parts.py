@@ -1,6 +1,6 @@
 """What services are translated from piece by piece, each piece remembered by itself."""
 
-from collections.abc import Iterable
+from collections.abc import Set
 from typing import Any
 
 from translators.authorization import PortPolicy, WaypointPolicies, waypoint_policies
@@ -40,9 +40,8 @@ class Parts:
         """What ``waypoint_policies`` gives."""
         return self._common.recall(reader, waypoint)
 
-    def invalidate(self, touched: Iterable[Question]) -> set[Question]:
+    def invalidate(self, touched: Set[Question]) -> set[Question]:
         """Forget what may be another by now; the result is the questions that it answered."""
-        touched = tuple(touched)
         memos: tuple[Memo[Any, Any], ...] = (self._routes, self._policies, self._common)
         return set().union(*(memo.questions_about(memo.invalidate(touched)) for memo in memos))
 

@@ -22,7 +22,7 @@ def placed(found: EndpointSet, place: Place) -> EndpointSet:
         chosen = tuple(one for one in chosen if one.node == place.node)
     ranks = {one: _distance(one, place, found.nearness) for one in chosen}
     priorities = {rank: priority for priority, rank in enumerate(sorted(set(ranks.values())))}
-    near = (replace(one, priority=priorities[rank]) for one, rank in ranks.items())
+    near = (one._replace(priority=priorities[rank]) for one, rank in ranks.items())
     return replace(found, endpoints=tuple(near))
 
 

@@ -15,11 +15,11 @@ from translators.resources.metadata import KubernetesObject, ObjectKey
 T = TypeVar("T", bound=KubernetesObject)
 
 
-class Lookup(NamedTuple):
-    """A question to the world: what an index files under a key."""
+Lookup: TypeAlias = tuple[str, ...]
+"""A question to the world: what an index files under a key. The name of the index, then the key.
 
-    table: str
-    key: tuple[str, ...]
+It is never an ObjectKey as well, for the name of an index has a slash in it, and no kind has.
+"""
 
 
 class Derived(NamedTuple):
@@ -42,8 +42,7 @@ class Index(Generic[T]):
     keys: Callable[[T], Iterable[tuple[str, ...]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """An object that is now ``value``, or that is gone if that is None."""
 
     key: ObjectKey
@@ -74,28 +73,27 @@ class World:
         An object that equals the one before touches nothing.
         """
         touched: set[Question] = set()
-        for change in changes:
-            before = self._objects.get(change.key)
-            if before == change.value:
-                continue
-            touched |= self._refile(change.key, before, change.value)
-            touched.add(change.key)
+        for key, value in changes:
+            before = self._objects.get(key)
+            if before != value:
+                touched.add(key)
+                touched.update(self._refile(key, before, value))
         return touched
 
     def _refile(
         self, key: ObjectKey, before: KubernetesObject | None, after: KubernetesObject | None
-    ) -> set[Lookup]:
-        old = self._lookups(before) if before is not None else set()
-        new = self._lookups(after) if after is not None else set()
-        for lookup in old - new:
+    ) -> Iterable[Lookup]:
+        old = self._lookups(before) if before is not None else ()
+        new = self._lookups(after) if after is not None else ()
+        for lookup in set(old).difference(new):
             self._unfile(lookup, key)
         if after is None:
-            self._objects.pop(key, None)
+            del self._objects[key]
         else:
             self._objects[key] = after
             for lookup in new:
                 self._file(lookup, key, after)
-        return old | new
+        return (*old, *new)
 
     def _file(self, lookup: Lookup, key: ObjectKey, value: KubernetesObject) -> None:
         filed = self._filed.get(lookup)
@@ -113,12 +111,12 @@ class World:
         if not isinstance(filed, dict) or not filed:
             del self._filed[lookup]
 
-    def _lookups(self, value: KubernetesObject) -> set[Lookup]:
-        return {
-            Lookup(index.name, key)
+    def _lookups(self, value: KubernetesObject) -> list[Lookup]:
+        return [
+            (index.name, *key)
             for index in self._indexes.get(value.kind, ())
             for key in index.keys(value)
-        }
+        ]
 
     def find(self, key: ObjectKey) -> KubernetesObject | None:
         """The object of that name, or None."""
@@ -149,11 +147,13 @@ class Reader:
 
     def find(self, key: ObjectKey) -> KubernetesObject | None:
         """The object of that key, whatever its kind, or None."""
-        self.questions.add(key)
-        return self._world.find(key)
+        found = self._world.find(key)
+        # Its own key is there anyway; one of ours would stay in memory beside it.
+        self.questions.add(key if found is None else found.key)
+        return found
 
     def select(self, index: Index[T], *key: str) -> list[T]:
         """The objects that an index files under a key, ordered by namespace and name."""
-        lookup = Lookup(index.name, key)
+        lookup = (index.name, *key)
         self.questions.add(lookup)
         return cast("list[T]", self._world.answer(lookup))

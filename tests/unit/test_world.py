@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from translators.memo import Memo
 from translators.resources.core import Namespace, Service
 from translators.resources.metadata import Metadata, ObjectKey
-from translators.world import Change, Index, Lookup, Reader, World
+from translators.world import Change, Index, Reader, World
 
 BY_TEAM: Index[Service] = Index(
     "service/team", Service, lambda s: [(s.meta.namespace, s.meta.labels.get("team", ""))]
@@ -31,7 +31,7 @@ def test_lookup_by_name_and_by_index():
     assert found.meta.name == "c"
     assert reader.get(Service, "shop", "missing") is None
     assert reader.questions == {
-        Lookup("service/team", ("shop", "a")),
+        ("service/team", "shop", "a"),
         ObjectKey("Service", "shop", "c"),
         ObjectKey("Service", "shop", "missing"),
     }
@@ -48,8 +48,8 @@ def test_moving_between_keys_touches_both():
     world.apply(put(service("a", team="old")))
     assert world.apply(put(service("a", team="new"))) == {
         ObjectKey("Service", "shop", "a"),
-        Lookup("service/team", ("shop", "old")),
-        Lookup("service/team", ("shop", "new")),
+        ("service/team", "shop", "old"),
+        ("service/team", "shop", "new"),
     }
     assert Reader(world).select(BY_TEAM, "shop", "old") == []
 

@@ -1,8 +1,8 @@
 """Where the requests for a service port go: EndpointSlices, else Pods, and WorkloadEntries."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterable, Iterator
+from functools import lru_cache, partial
+from itertools import repeat
 from sys import intern
 from typing import NamedTuple
 
@@ -26,6 +26,8 @@ from translators.world import Reader
 
 _NOWHERE = Locality()
 
+_in_zone = lru_cache(maxsize=1024)(partial(Locality, ""))  # the same for all that are there
+
 
 class Destination(NamedTuple):
     """A cluster, and the port of a Service or ServiceEntry whose endpoints it has."""
@@ -37,8 +39,7 @@ class Destination(NamedTuple):
     kind: str = Service.kind
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Candidate(NamedTuple):
     """An address that may become an endpoint; ``pod`` is the one that has it, if known."""
 
     address: str
@@ -59,24 +60,30 @@ def endpoint_set(reader: Reader, mesh: Mesh, destination: Destination) -> Endpoi
     origins = (Origin(kind, namespace, name),)
     if served is None or port is None or is_withheld(reader, served):
         return EndpointSet(destination.cluster, (), origins)
-    found = endpoints_of(reader, mesh, served, port)
     node_only = is_node_only(served)
     nearness = Nearness.NODE if node_only else nearness_of(reader, served)
+    found = endpoints_of(reader, mesh, served, port, nearness)
     return EndpointSet(destination.cluster, found, origins, nearness, node_only)
 
 
 def endpoints_of(
-    reader: Reader, mesh: Mesh, served: Served, port: ServicePort
+    reader: Reader,
+    mesh: Mesh,
+    served: Served,
+    port: ServicePort,
+    nearness: Nearness = Nearness.ANYWHERE,
 ) -> tuple[Endpoint, ...]:
     """The endpoints of a service port, sorted, each address once.
 
+    Where ``nearness`` counts, it is said where they run as far as that is known of their nodes.
     A ServiceEntry that is not STATIC has none, because proxies find out where to go.
     """
     if isinstance(served, ServiceEntry) and served.resolution != "STATIC":
         return ()
     candidates = list(_candidates(reader, served, port))
-    one_family = _one_family_each(candidates, _family_of(served))
-    pods = map(_endpoint_at(reader, mesh, served), one_family)
+    one_family = _one_family_each(candidates, served) if _are_mixed(candidates) else candidates
+    is_near = nearness is not Nearness.ANYWHERE
+    pods = map(partial(_placed, reader) if is_near else _endpoint, repeat(mesh), one_family)
     members = (member_endpoint(mesh, one, served, port) for one in members_of(reader, served))
     others = (one for one in members if one is not None and canonical_ip(one.address))
     return tuple({(one.address, one.port): one for one in sorted((*pods, *others))}.values())
@@ -92,7 +99,7 @@ def named_endpoints(
     """
     pods = (_endpoint(mesh, each) for each in _from_pods(reader, entry, port))
     members = (member_endpoint(mesh, one, entry, port) for one in members_of(reader, entry))
-    found = {replace(one, tunnel=False, identity="") for one in (*pods, *members) if one}
+    found = {one._replace(tunnel=False, identity="") for one in (*pods, *members) if one}
     is_own = is_host_name(host) and not name_leads_inside(host)
     if is_own and not entry.endpoints and entry.selector is None:
         number = port.target_port if isinstance(port.target_port, int) else 0
@@ -117,16 +124,16 @@ def _from_slices(
     reader: Reader, service: Service, port: ServicePort, slices: Iterable[EndpointSlice]
 ) -> Iterator[_Candidate]:
     offered = [
-        (piece.meta.namespace, number, endpoint)
+        (number, endpoint)
         for piece in slices
         if (number := _slice_port(piece, port)) is not None
         for endpoint in piece.endpoints
     ]
-    usable = [one for one in offered if _is_usable(service, one[2])]
+    usable = [one for one in offered if _is_usable(service, one[1])]
     # Like kube-proxy (KEP-1669): rather a pod that is about to go than none.
-    chosen = usable or [one for one in offered if one[2].serving and one[2].terminating]
-    for namespace, number, endpoint in chosen:
-        pod = reader.get(Pod, namespace, endpoint.pod) if endpoint.pod else None
+    chosen = usable or [one for one in offered if one[1].serving and one[1].terminating]
+    for number, endpoint in chosen:
+        pod = reader.get(Pod, service.meta.namespace, endpoint.pod) if endpoint.pod else None
         for address in _addresses(endpoint.addresses):
             owner = pod if pod is not None and _has_address(pod, address) else None
             yield _Candidate(address, number, owner, endpoint.zone, endpoint.node)
@@ -146,7 +153,7 @@ def _is_usable(service: Service, endpoint: SliceEndpoint) -> bool:
 
 def _has_address(pod: Pod, address: str) -> bool:
     """Whether a pod has an address; one whose addresses are unknown is believed."""
-    return not pod.ips or address in _addresses(pod.ips)
+    return not pod.ips or address in pod.ips or address in _addresses(pod.ips)
 
 
 def _from_pods(reader: Reader, served: Served, port: ServicePort) -> Iterator[_Candidate]:
@@ -190,8 +197,14 @@ def _family(address: str) -> int:
     return 6 if ":" in address else 4
 
 
-def _one_family_each(candidates: list[_Candidate], family: int) -> Iterator[_Candidate]:
-    """Leave out the second address of a pod that also has one of the wanted family."""
+def _are_mixed(candidates: Iterable[_Candidate]) -> bool:
+    """Whether they have addresses of both families, which few have."""
+    return len({_family(one.address) for one in candidates}) > 1
+
+
+def _one_family_each(candidates: list[_Candidate], served: Served) -> Iterator[_Candidate]:
+    """Leave out the second address of a pod that also has one of the service's own family."""
+    family = _family_of(served)
     preferred = {
         one.pod.key for one in candidates if one.pod is not None and _family(one.address) == family
     }
@@ -201,28 +214,17 @@ def _one_family_each(candidates: list[_Candidate], family: int) -> Iterator[_Can
 
 
 def _endpoint(mesh: Mesh, candidate: _Candidate) -> Endpoint:
-    pod = candidate.pod
-    tunnel = pod is not None and speaks_hbone(pod)
-    return Endpoint(
-        address=candidate.address,
-        port=candidate.port,
-        tunnel=tunnel,
-        identity=identity_of_pod(mesh, pod) if pod is not None and tunnel else "",
-        locality=Locality(zone=candidate.zone) if candidate.zone else _NOWHERE,
-    )
+    address, port, pod, zone, _ = candidate
+    locality = _in_zone(zone) if zone else _NOWHERE
+    if pod is None or not speaks_hbone(pod):
+        return Endpoint(address, port, locality=locality)
+    return Endpoint(address, port, True, identity_of_pod(mesh, pod), locality=locality)
 
 
-def _endpoint_at(reader: Reader, mesh: Mesh, served: Served) -> Callable[[_Candidate], Endpoint]:
-    """Makes endpoints; where it counts, of what is known of their nodes too."""
-    if not is_node_only(served) and nearness_of(reader, served) is Nearness.ANYWHERE:
-        return partial(_endpoint, mesh)
-
-    def endpoint(candidate: _Candidate) -> Endpoint:
-        node = candidate.node or (candidate.pod.node if candidate.pod else "")
-        locality = locality_at(reader, node, candidate.zone)
-        return replace(_endpoint(mesh, candidate), locality=locality, node=node)
-
-    return endpoint
+def _placed(reader: Reader, mesh: Mesh, candidate: _Candidate) -> Endpoint:
+    node = candidate.node or (candidate.pod.node if candidate.pod else "")
+    locality = locality_at(reader, node, candidate.zone)
+    return _endpoint(mesh, candidate)._replace(locality=locality, node=node)
 
 
 def speaks_hbone(pod: Pod) -> bool:

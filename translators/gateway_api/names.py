@@ -3,16 +3,13 @@
 Each is in many places of a model, so that it is kept once (``intern``).
 """
 
-import re
 from ipaddress import IPv6Address, ip_address
 from sys import intern
 
 from translators.ir.waypoint import Mesh
 from translators.resources.core import Service
 
-# Nearly all addresses are such, and there are hundreds of thousands of them to read.
-_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
+_OCTETS = frozenset(map(str, range(256)))
 
 _INSIDE = ("127.0.0.1", "0.0.0.0", "::1", "::")  # noqa: S104
 
@@ -75,7 +72,8 @@ def name_leads_inside(name: str) -> bool:
 
 def canonical_ip(text: str) -> str | None:
     """An IP address as proxies write it, or None if the text is none."""
-    if _IPV4.fullmatch(text):
+    # Nearly all are such, and there are hundreds of thousands of them to read.
+    if len(parts := text.split(".")) == 4 and _OCTETS.issuperset(parts):
         return text
     try:
         return str(ip_address(text))

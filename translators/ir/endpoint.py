@@ -1,14 +1,14 @@
 """Where the requests of a cluster go."""
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from translators.ir.origin import Origin
 from translators.ir.place import Nearness
-from translators.ir.value import ordered_value, value
+from translators.ir.value import value
 
 
-@ordered_value
-class Locality:
+class Locality(NamedTuple):
     """Where an endpoint runs; any part may be empty."""
 
     region: str = ""
@@ -24,9 +24,8 @@ class Health(StrEnum):
     UNHEALTHY = "UNHEALTHY"
 
 
-@ordered_value
-class Endpoint:
-    """One address of a destination.
+class Endpoint(NamedTuple):
+    """One address of a destination. There are many, so it is made, compared and sorted as a tuple.
 
     ``tunnel`` tells that the destination speaks HBONE (a pod captured by ambient mode), so that
     bytes go through ``connect_originate``; otherwise it is dialled directly. ``identity`` is the

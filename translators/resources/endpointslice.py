@@ -1,13 +1,12 @@
 """EndpointSlice (discovery.k8s.io/v1)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from translators.resources.metadata import KubernetesObject
 
 
-@dataclass(frozen=True, slots=True)
-class SliceEndpoint:
+class SliceEndpoint(NamedTuple):
     """One endpoint; ``pod`` is the name of the Pod that ``targetRef`` points at, or empty.
 
     A missing ``ready`` or ``serving`` means true, a missing ``terminating`` false (API docs).
@@ -23,8 +22,7 @@ class SliceEndpoint:
     hint_zones: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SlicePort:
+class SlicePort(NamedTuple):
     """A port of all endpoints of a slice; ``name`` equals that of the Service port."""
 
     port: int

@@ -40,8 +40,9 @@ class KubernetesObject:
     group: ClassVar[str] = ""
 
     meta: Metadata
+    key: ObjectKey = field(init=False, repr=False, compare=False)
+    """The object's name in the world: kept, for it is asked for all the time."""
 
-    @property
-    def key(self) -> ObjectKey:
-        """The object's name in the world."""
-        return ObjectKey(self.kind, self.meta.namespace, self.meta.name)
+    def __post_init__(self) -> None:
+        """Derive the key."""
+        object.__setattr__(self, "key", ObjectKey(self.kind, self.meta.namespace, self.meta.name))

@@ -29,7 +29,7 @@ _PLACE = attrgetter("priority", "locality")
 
 def load_assignment(node: EndpointSet) -> ClusterLoadAssignment:
     """The endpoints of a cluster, by priority and locality, always in the same order."""
-    groups = groupby(sorted(node.endpoints, key=_order), key=_PLACE)
+    groups = groupby(sorted(sorted(node.endpoints), key=_PLACE), key=_PLACE)
     return ClusterLoadAssignment(
         cluster_name=node.cluster,
         endpoints=[
@@ -37,10 +37,6 @@ def load_assignment(node: EndpointSet) -> ClusterLoadAssignment:
             for (priority, locality), endpoints in groups
         ],
     )
-
-
-def _order(endpoint: Endpoint) -> tuple[int, Locality, Endpoint]:
-    return endpoint.priority, endpoint.locality, endpoint
 
 
 def _group(priority: int, locality: Locality, endpoints: Sequence[Endpoint]) -> LocalityLbEndpoints:
