@@ -32,7 +32,9 @@ from translators.wire.discovery import (
     read_sotw_request,
     sotw_response,
 )
+from translators.wire.fields import read_entry
 from translators.wire.resource import TypeUrl
+from translators.wire.scalar import delimit
 
 text = st.text(max_size=40)
 texts = st.lists(text, max_size=6)
@@ -113,6 +115,24 @@ def outcome(request: bytes) -> DeltaRequest | None:
     """What is read, None if it is refused."""
     try:
         return read_delta_request(request)
+    except MalformedRequest:
+        return None
+
+
+@given(text | st.text(min_size=120), text | st.text(min_size=120), st.data())
+def test_a_short_entry_reads_as_any_other_does(key: str, value: str, data: st.DataObject) -> None:
+    entry = b"\x0a" + delimit(key.encode()) + b"\x12" + delimit(value.encode())
+    cut = entry[: data.draw(st.integers(0, len(entry)))]
+    ignored_field = b"\x78\x00"
+    for whole in (entry, cut, entry + ignored_field, entry + entry):
+        assert entry_of(whole) == entry_of(ignored_field + whole)
+    assert entry_of(entry) == (key, value.encode())
+
+
+def entry_of(payload: bytes) -> tuple[str, bytes] | None:
+    """What is read, None if it is refused."""
+    try:
+        return read_entry(payload)
     except MalformedRequest:
         return None
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from translators.wire.scalar import WireType
+from translators.wire.scalar import WireType, tag
 
 _FIXED_SIZES = {WireType.FIXED64: 8, WireType.FIXED32: 4}
 _VARINT, _LENGTH = int(WireType.VARINT), int(WireType.LENGTH)
 _WIRE_TYPES = {int(each): each for each in WireType}
+_KEY, _VALUE = tag(1, WireType.LENGTH)[0], tag(2, WireType.LENGTH)[0]
 
 
 class MalformedRequest(ValueError):
@@ -37,8 +38,8 @@ def read_fields(data: bytes) -> Iterator[tuple[int, WireType, int, bytes]]:
     """
     at, end = 0, len(data)
     while at < end:
-        tag, at = (first, at + 1) if (first := data[at]) < 0x80 else _read_varint(data, at)
-        number, wire_type = tag >> 3, tag & 7
+        head, at = (first, at + 1) if (first := data[at]) < 0x80 else _read_varint(data, at)
+        number, wire_type = head >> 3, head & 7
         if number == 0:
             raise MalformedRequest("field number 0")
         if wire_type == _VARINT:
@@ -74,6 +75,25 @@ def read_text(payload: bytes) -> str:
 
 def read_entry(payload: bytes) -> tuple[str, bytes]:
     """An entry of a map with string keys: the key and the undecoded value, empty by default."""
+    key, value = _read_short_entry(payload) or _read_any_entry(payload)
+    return read_text(key), value
+
+
+def _read_short_entry(payload: bytes) -> tuple[bytes, bytes] | None:
+    """Nearly all entries are of a key and a value, in this order, of less than 128 bytes each."""
+    size = len(payload)
+    if size < 2 or payload[0] != _KEY:
+        return None
+    middle = 2 + payload[1]
+    rest = size - middle - 2
+    if middle > 0x81 or not 0 <= rest < 0x80:
+        return None
+    if payload[middle] != _VALUE or payload[middle + 1] != rest:
+        return None
+    return payload[2:middle], payload[middle + 2 :]
+
+
+def _read_any_entry(payload: bytes) -> tuple[bytes, bytes]:
     entry = {1: b"", 2: b""}
     entry.update(read_delimited(payload))
-    return read_text(entry[1]), entry[2]
+    return entry[1], entry[2]
