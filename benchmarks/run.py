@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-PARTS = {"__init__", "envoys", "least", "loadclient", "plane", "run", "worlds"}
+PARTS = {"__init__", "apiserver", "envoys", "least", "loadclient", "plane", "run", "worlds"}
 FULL = {
     "change": ["--namespaces", "1000"],
     "fanout": ["--streams", "100", "1000", "2000"],
     "idle": ["--namespaces", "1000"],
     "nack": ["--streams", "2000"],
+    "route_probe": ["--routes", "3000"],
     "scale": ["--namespaces", "1000", "--rounds", "200"],
     "soak": ["--minutes", "10"],
     "storm": ["--namespaces", "1000", "--rounds", "3"],

@@ -133,20 +133,30 @@ async def control_plane(
 
 
 class ServerProcess:
-    """``waypost serve`` as a child, for what only a process of its own can show."""
+    """``waypost serve`` as a child, for what only a process of its own can show.
+
+    Without ``manifests`` the ``options`` say where its objects come from.
+    """
 
     def __init__(
-        self, manifests: Path, ca: Path, xds: str, admin: str, log: Path, *options: str
+        self, manifests: Path | None, ca: Path, xds: str, admin: str, log: Path, *options: str
     ) -> None:
+        self.xds = xds
         self.admin = admin
         self.log = log
         self._command = [
             *(sys.executable, "-m", "xds_server", "serve"),
-            *("--manifests", str(manifests), "--ca-dir", str(ca)),
-            *("--xds", xds, "--admin", admin),
+            *(() if manifests is None else ("--manifests", str(manifests))),
+            *("--ca-dir", str(ca), "--xds", xds, "--admin", admin),
             *options,
         ]
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> None:
         """Start it, after a crash too; its log goes on where it was."""
