@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from tests.support.certs import CertFolder
 from tests.support.controlplane import control_plane, settings
 from tests.support.envoyproc import EnvoyProcess
 from tests.support.loopback import LoopbackNet
-from tests.support.manifests import ManifestFolder, gateway, namespace, pod, service
+from tests.support.manifests import Manifest, ManifestFolder, gateway, namespace, pod, service
 from tests.support.mesh import waypoint_bootstrap
 from tests.support.static_waypoint import static_waypoint
 from xds_server.demo.ztunnel import Address, Client, Pod, Waypoint, ztunnel_bootstrap
@@ -152,52 +152,63 @@ def answering(ip: str) -> Any:
     return {"node": {"id": "pod", "cluster": "pod"}, "static_resources": {"listeners": [listener]}}
 
 
+def served(pod_ip: str) -> list[Manifest]:
+    """The manifests that ours is configured from: one service of one pod."""
+    return [
+        namespace(HOME),
+        gateway(HOME),
+        pod("web", HOME, pod_ip, {"app": "web"}),
+        service("web", HOME, VIP.ip, {"app": "web"}, [("http", VIP.port, 8080)]),
+    ]
+
+
+def plainest(ip: str, pod_ip: str, certs: CertFolder) -> Any:
+    """The bootstrap of the hand-written waypoint; of its services only the first is asked."""
+    unused = Address(pod_ip, 8081)
+    return static_waypoint(
+        ip,
+        certs.svid(HOME, "waypoint"),
+        certs.root,
+        http=(VIP, Address(pod_ip, 8080)),
+        h2c=(Address("10.96.7.8", 81), unused),
+        tcp=(Address("10.96.7.9", 90), unused),
+    )
+
+
+def entrances(ip: str, pod_ip: str, waypoints: Mapping[int, str], certs: CertFolder) -> Any:
+    """The bootstrap of the stand-in for ztunnel: at each port the way through one waypoint."""
+    caller, identity = certs.svid(HOME, "client"), certs.svid(HOME, "waypoint").uri
+    clients = [
+        Client(Address(ip, port), caller, VIP, Waypoint(Address(waypoint, 15008), identity))
+        for port, waypoint in waypoints.items()
+    ]
+    pods = [Pod(pod_ip, certs.svid(HOME, "app"))]
+    return ztunnel_bootstrap(clients, pods, str(certs.root), Address("127.0.0.1", 0))
+
+
 @asynccontextmanager
 async def two_waypoints(folder: Path) -> AsyncIterator[dict[str, Way]]:
     """Everything up and in sync: ``ours`` and ``plain``."""
-    net, certs = LoopbackNet(), CertFolder(folder / "certs")
-    ips = {name: net.ip(n) for n, name in enumerate(("client", "ours", "plain", "pod"), 1)}
-    caller, own = certs.svid(HOME, "client"), certs.svid(HOME, "waypoint")
-    manifests = ManifestFolder(folder / "manifests")
-    objects = [
-        namespace(HOME),
-        gateway(HOME),
-        pod("web", HOME, ips["pod"], {"app": "web"}),
-        service("web", HOME, VIP.ip, {"app": "web"}, [("http", VIP.port, 8080)]),
-    ]
-    manifests.put("all", *objects)
-    unused = Address("10.96.7.8", 81), Address(ips["pod"], 8081)
-    plain = static_waypoint(
-        ips["plain"],
-        own,
-        certs.root,
-        http=(VIP, Address(ips["pod"], 8080)),
-        h2c=unused,
-        tcp=(Address("10.96.7.9", 90), unused[1]),
-    )
-    clients = [
-        Client(Address(ips["client"], port), caller, VIP, Waypoint(Address(ip, 15008), own.uri))
-        for port, ip in ((9001, ips["ours"]), (9002, ips["plain"]))
-    ]
-    pods = [Pod(ips["pod"], certs.svid(HOME, "app"))]
-    ztunnel = ztunnel_bootstrap(clients, pods, str(certs.root), Address("127.0.0.1", 0))
+    net, certs, manifests = LoopbackNet(), CertFolder(folder / "certs"), folder / "manifests"
+    client, ours, plain, pod_ip = map(net.ip, range(1, 5))
+    objects = served(pod_ip)
+    ManifestFolder(manifests).put("all", *objects)
     async with AsyncExitStack() as stack:
         stack.callback(net.close)
+
+        async def start(name: str, config: Any) -> EnvoyProcess:
+            return await stack.enter_async_context(await EnvoyProcess.start(config, folder, name))
+
         plane = await stack.enter_async_context(
-            control_plane(settings(folder), manifests.root, certs.authority)
+            control_plane(settings(folder), manifests, certs.authority)
         )
-        for name, config in (("pod", answering(ips["pod"])), ("ztunnel", ztunnel)):
-            await stack.enter_async_context(await EnvoyProcess.start(config, folder, name))
-        configs = {
-            "ours": waypoint_bootstrap(HOME, ips["ours"], plane.addresses.xds),
-            "plain": plain,
+        await start("pod", answering(pod_ip))
+        await start("ztunnel", entrances(client, pod_ip, {9001: ours, 9002: plain}, certs))
+        configured = waypoint_bootstrap(HOME, ours, plane.addresses.xds)
+        ways = {
+            "ours": Way((client, 9001), await start("ours", configured)),
+            "plain": Way((client, 9002), await start("plain", plainest(plain, pod_ip, certs))),
         }
-        ways = {}
-        for port, (name, config) in enumerate(configs.items(), 9001):
-            envoy = await stack.enter_async_context(
-                await EnvoyProcess.start(config, folder, f"waypoint-{name}")
-            )
-            ways[name] = Way((ips["client"], port), envoy)
         await plane.until_obeyed(objects)
         yield ways
 

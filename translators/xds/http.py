@@ -64,6 +64,8 @@ from translators.xds.names import (
 
 _NEVER = timedelta(0)
 
+_ALWAYS = (Filter.CLIENT_IDENTITY, Filter.ROUTER)
+
 _CONNECTION_GUARDS = (*CUSTOM_FILTERS, Filter.AUDIT, Filter.DENY, Filter.ALLOW)
 
 
@@ -184,7 +186,7 @@ def _request_filters(chain: HttpChain) -> list[HttpFilter]:
     if chain.tokens_first:
         menu.remove(Filter.TOKENS)
         menu.insert(menu.index(CUSTOM_FILTERS[0]), Filter.TOKENS)
-    *before, router = map(_unarmed_filter, menu)
+    *before, router = map(_skipped_filter, menu)
     return [*_as_grpc(chain), *before, *_name_filters(chain), router]
 
 
@@ -206,9 +208,15 @@ def _name_filters(chain: HttpChain) -> Iterator[HttpFilter]:
 
 @shared
 def _unarmed_filter(filter_: Filter) -> HttpFilter:
-    if filter_ is Filter.TOKENS:
-        return discovered_filter(filter_, inert_tokens())
     return http_filter(filter_, _unarmed(filter_))
+
+
+@shared
+def _skipped_filter(filter_: Filter) -> HttpFilter:
+    """A filter that requests pass by, unless their routes have a use for it."""
+    if filter_ is Filter.TOKENS:
+        return discovered_filter(filter_, inert_tokens(), skipped=True)
+    return http_filter(filter_, _unarmed(filter_), skipped=filter_ not in _ALWAYS)
 
 
 def _unarmed(filter_: Filter) -> Message:  # noqa: C901 (a closed union)

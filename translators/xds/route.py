@@ -19,7 +19,7 @@ from translators.xds.filters.cors import armed_cors
 from translators.xds.filters.ext_authz import armed_checks, armed_external_auth
 from translators.xds.filters.header_mutation import armed_edit
 from translators.xds.filters.jwt_authn import armed_tokens
-from translators.xds.filters.menu import Armed, per_filter_config
+from translators.xds.filters.menu import Armed, Filter, met, per_filter_config
 from translators.xds.filters.rbac import armed_rbac
 from translators.xds.filters.stateful_session import armed_session
 from translators.xds.header import header_changes
@@ -50,7 +50,7 @@ def route_table(node: RouteTable) -> RouteConfiguration:
         domains=list(node.domains),
         routes=[*_guard(node), *_routes(node)],
         request_headers_to_remove=[SOURCE_HEADER],
-        typed_per_filter_config=per_filter_config(_policies(node)),
+        typed_per_filter_config=met(_armed_by_routes(node)) | per_filter_config(_policies(node)),
         metadata=provenance(node.origins),
     )
     return RouteConfiguration(
@@ -150,3 +150,26 @@ def _armed(route: Route) -> Iterator[Armed]:
         yield armed_external_auth(route.external_auth)
     if isinstance(route.action, Forward) and route.action.persistence is not None:
         yield armed_session(route.action.persistence)
+
+
+def _armed_by_routes(table: RouteTable) -> frozenset[Filter]:
+    return frozenset(filter_ for route in table.routes for filter_ in _armed_by(route))
+
+
+def _armed_by(route: Route) -> Iterator[Filter]:
+    """The filters of ``_armed``, and of the route's backends."""
+    if route.early_headers != NO_EDIT:
+        yield Filter.EARLY_HEADERS
+    if route.cors is not None:
+        yield Filter.CORS
+    if route.external_auth is not None:
+        yield Filter.EXTERNAL_AUTH
+    if isinstance(route.action, Forward):
+        yield from _armed_by_action(route.action)
+
+
+def _armed_by_action(action: Forward) -> Iterator[Filter]:
+    if action.persistence is not None:
+        yield Filter.STATEFUL_SESSION
+    if any(backend.early_headers != NO_EDIT for backend in action.backends):
+        yield Filter.EARLY_HEADERS

@@ -12,6 +12,7 @@ Json = dict[str, Any]
 """A message as JSON (proto3)."""
 
 _FETCHED = ("rds", "sdsConfig", "configDiscovery")
+_EMPTY_ANY = {"@type": ""}  # so it is written out, but Envoy reads {} only
 
 
 def static_bootstrap(resources: Iterable[tuple[str, Message]]) -> Json:
@@ -55,6 +56,8 @@ def _inlined(value: Any, routes: Mapping[str, Json], extensions: Mapping[str, Js
         return [_inlined(item, routes, extensions) for item in value]
     if not isinstance(value, dict):
         return value
+    if value == _EMPTY_ANY:
+        return {}
     inlined = {
         key: _inlined(item, routes, extensions)
         for key, item in value.items()
@@ -62,7 +65,7 @@ def _inlined(value: Any, routes: Mapping[str, Json], extensions: Mapping[str, Js
     }
     if "rds" in value:
         name = value["rds"]["routeConfigName"]
-        inlined["routeConfig"] = routes.get(name, {"name": name})
+        inlined["routeConfig"] = _inlined(routes.get(name, {"name": name}), routes, extensions)
     if "configDiscovery" in value:
         default = {"typedConfig": value["configDiscovery"]["defaultConfig"]}
         inlined["typedConfig"] = extensions.get(value["name"], default)["typedConfig"]
