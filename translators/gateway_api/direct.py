@@ -170,9 +170,10 @@ def why_never_served(workload: Addressee) -> str:
 
 def addresses_of(workload: Addressee) -> list[str]:
     """The addresses by which a workload can be named, in canonical form."""
-    texts = workload.ips if isinstance(workload, Pod) else (workload.workload.address,)
-    found = (address for text in texts if (address := canonical_ip(text)) is not None)
-    return [address for address in found if not leads_inside(address)]
+    if isinstance(workload, Pod):
+        return [found for text in workload.ips if (found := canonical_ip(text)) is not None]
+    address = canonical_ip(workload.workload.address)
+    return [] if address is None or leads_inside(address) else [address]
 
 
 def _groups(mesh: Mesh, workloads: Iterable[Addressee], guard: PortGuard) -> Iterator[ConnectPods]:
