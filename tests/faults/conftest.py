@@ -1,4 +1,4 @@
-"""A waypoint whose control plane is a program of its own, which a test may kill."""
+"""What tests of faults share: a waypoint whose control plane they may kill, and little patience."""
 
 from collections.abc import AsyncIterator
 
@@ -8,6 +8,7 @@ import pytest_asyncio
 from tests.support.fleet import EchoFleet
 from tests.support.loopback import LoopbackNet
 from tests.support.stand import Stand, stand
+from xds_server.sources.kubernetes import backoff
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -16,3 +17,10 @@ async def killable(
 ) -> AsyncIterator[Stand]:
     async with stand(net, fleet, tmp_path_factory.mktemp("killable"), first_host=141) as one:
         yield one
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses of milliseconds, so that a test can fail often."""
+    monkeypatch.setattr(backoff, "_FIRST", 0.01)
+    monkeypatch.setattr(backoff, "_LONGEST", 0.1)

@@ -18,16 +18,9 @@ from tests.support.kubeapi import (
     HalfOpen,
     KubeApi,
 )
-from xds_server.sources.kubernetes import Patience, backoff
+from xds_server.sources.kubernetes import Patience
 
 SEEDS = range(6)
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses of milliseconds, so that a test can fail often."""
-    monkeypatch.setattr(backoff, "_FIRST", 0.01)
-    monkeypatch.setattr(backoff, "_LONGEST", 0.1)
 
 
 @pytest.mark.usefixtures("quick")

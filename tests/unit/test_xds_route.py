@@ -66,7 +66,9 @@ def test_policy_stands_on_the_virtual_host_and_on_no_route():
     cors = Cors(("*",))
     node = table(route(cors=cors), authorization=Authorization(allow=()))
     host = virtual_host(node)
-    assert list(host["typedPerFilterConfig"]) == [Filter.ALLOW]
+    settings = host["typedPerFilterConfig"]
+    assert list(settings) == [Filter.CORS, Filter.ALLOW]
+    assert settings[Filter.CORS]["config"] == {"@type": ""}  # the host has it met, the route armed
     armed = [list(each.get("typedPerFilterConfig", ())) for each in host["routes"]]
     assert armed == [[], [], [Filter.CORS]]
 
