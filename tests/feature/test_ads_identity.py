@@ -177,7 +177,10 @@ async def test_who_guesses_on_and_on_is_not_even_listened_to(
             async with server.client("delta", token=f"guess-{number}") as client:
                 codes.append((await refusal(client))[0])
         assert codes[:4] == [UNKNOWN] * 4
-        assert codes[5] is grpc.StatusCode.RESOURCE_EXHAUSTED
+        # A client that is still sending when its call ends may not be told why.
+        assert codes[5] in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL)
+        counters = server.plane.service.counters
+        assert counters.denied.total() < counters.streams_refused == 6
         assert api.count("create", "tokenreviews") <= 5
 
         await asyncio.sleep(1)
