@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import time
@@ -64,12 +63,6 @@ async def waypost(folder: Path, kubeconfig: Path, ip: str) -> AsyncIterator[Serv
     with ServerProcess(None, folder / "ca", xds, admin, log, *options) as server:
         await server.wait_ready()
         yield server
-
-
-def processor_s(pid: int) -> float:
-    """The processor time that a process has taken so far, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _serve(manifests: Iterable[Manifest], kubeconfig: Path) -> None:

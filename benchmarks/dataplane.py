@@ -9,7 +9,6 @@ waypoint spends on a request does not, so both are given.
 
 import asyncio
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from typing import Any
 
 import structlog
 
-from benchmarks.plane import quantile
+from benchmarks.plane import processor_s, quantile
 from tests.support.certs import CertFolder
 from tests.support.controlplane import control_plane, settings
 from tests.support.envoyproc import EnvoyProcess
@@ -35,7 +34,6 @@ from xds_server.demo.ztunnel import Address, Client, Pod, Waypoint, ztunnel_boot
 HOME, CONNECTIONS, ROUNDS, ROUND_S = "bench", 16, 7, 2.0
 VIP = Address("10.96.7.7", 80)
 _REQUEST = b"GET /bench HTTP/1.1\r\nhost: web.bench\r\n\r\n"
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +45,7 @@ class Way:
 
     def cpu_s(self) -> float:
         """Processor time that the waypoint has used."""
-        fields = Path(f"/proc/{self.envoy.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return processor_s(self.envoy.pid)
 
 
 class Caller(asyncio.Protocol):

@@ -21,8 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.apiserver import GATEWAY_API, api_server, processor_s, url_of, waypost
-from benchmarks.plane import quantile
+from benchmarks.apiserver import GATEWAY_API, api_server, url_of, waypost
+from benchmarks.plane import processor_s, quantile
 from tests.support.certs import CertFolder
 from tests.support.controlplane import ServerProcess
 from tests.support.envoyproc import EnvoyProcess

@@ -17,7 +17,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks.apiserver import CRDS, processor_s, waypost
+from benchmarks.apiserver import CRDS, waypost
+from benchmarks.plane import processor_s
 from tests.support.kubeapi import KubeApi
 from tests.support.loopback import LoopbackNet
 from tests.support.manifests import (

@@ -111,10 +111,8 @@ def ranked_routes(
     peer_namespaces: tuple[str, ...],
 ) -> Iterator[Ranked]:
     """The routes of all rules of a route where it applies, one for each match."""
-    fails, owner = (
-        _GRPC_FAILS if isinstance(route, GRPCRoute) else _HTTP_FAILS,
-        seniority(route.meta),
-    )
+    fails = _GRPC_FAILS if isinstance(route, GRPCRoute) else _HTTP_FAILS
+    owner = seniority(route.meta)
     context = RouteContext(scope, route, port, peer_namespaces, referrer, fails, owner)
     rules: tuple[Rule, ...] = route.rules
     for index, given in enumerate(rules):

@@ -158,7 +158,7 @@ class _Opening(dict[int, bytes]):
     of each, and how many constant bytes end it.
     """
 
-    def __init__(self, levels: list[tuple[bytes, int]]) -> None:
+    def __init__(self, levels: list[_Level]) -> None:
         super().__init__()
         self._levels = levels
 
