@@ -47,7 +47,7 @@ def read_mesh_config(document: object, given: Mesh) -> MeshConfig:
     Fields that are not about waypoints are passed over, and so are providers of other kinds.
     """
     problems: list[Problem] = []
-    fields = Fields({} if document is None else document, "", problems)
+    fields = Fields({} if document is None else document, problems)
     mesh = replace(
         given,
         trust_domain=fields.text("trustDomain", given.trust_domain),

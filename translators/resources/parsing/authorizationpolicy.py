@@ -54,7 +54,8 @@ def read_authorizationpolicy(root: Fields, meta: Metadata) -> AuthorizationPolic
         rules=tuple(_read_rule(rule) for rule in rules),
         provider=spec.within("provider").text("name"),
     )
-    policy = replace(policy, unreadable=root.unreadable())
+    if root.problems:
+        policy = replace(policy, unreadable=root.unreadable())
     root.excuse(rules)
     return policy
 
@@ -70,7 +71,7 @@ def _read_rule(fields: Fields) -> PolicyRule:
         operations=_read_entries(fields, "to", "operation", _OPERATION),
         when=_read_conditions(fields),
     )
-    return replace(rule, unreadable=fields.unreadable())
+    return replace(rule, unreadable=fields.unreadable()) if fields.problems else rule
 
 
 def _read_entries(
@@ -93,7 +94,7 @@ def _read_values(fields: Fields, known: frozenset[str]) -> Mapping[str, tuple[st
         fields.complain("", "has no fields", "Name what must match, or remove the entry.")
     return {
         name: fields.texts(name, bounds.POLICY_VALUES)
-        for name in sorted(known)
+        for name in sorted(known.intersection(fields.names()))
         if fields.raw(name) is not None
     }
 

@@ -102,7 +102,7 @@ def parse(manifest: object) -> Parsed:
     The size of the whole is the source's to bound (``bounds.OBJECT_BYTES``).
     """
     problems: list[Problem] = []
-    root = Fields(manifest, "", problems)
+    root = Fields(manifest, problems)
     if problems:
         return Parsed(None, tuple(problems))
     group, _, version = root.required("apiVersion").rpartition("/")

@@ -41,7 +41,8 @@ def read_requestauthentication(root: Fields, meta: Metadata) -> RequestAuthentic
         selector=spec.part("selector", read_label_selector),
         rules=tuple(_read_rule(rule) for rule in rules),
     )
-    found = replace(found, unreadable=root.unreadable())
+    if root.problems:
+        found = replace(found, unreadable=root.unreadable())
     root.excuse(rules)
     return found
 
@@ -63,7 +64,7 @@ def _read_rule(fields: Fields) -> JwtRule:
         timeout=fields.text_or_none("timeout"),
         presence=fields.text("presence", "OPTIONAL"),
     )
-    return replace(rule, unreadable=fields.unreadable())
+    return replace(rule, unreadable=fields.unreadable()) if fields.problems else rule
 
 
 def _read_header(fields: Fields) -> tuple[str, str]:
