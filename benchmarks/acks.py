@@ -1,83 +1,113 @@
 """How long from a finished edit until real Envoys have acknowledged it: one Envoy, then many.
 
-The server runs in this process, so that the moment of the last ACK is known. All Envoys are of one
-waypoint, each on an address of its own, and share the machine with the server.
+The mesh is a namespace of ``waypost bench world``: 25 services of 10 pods, each with a port, a
+route of 10 rules and a policy. The server runs in this process, so that the moment of the last ACK
+is known. All Envoys are of the one waypoint, each on an address of its own, and share the machine
+with the server. Manifests and bootstraps are made before the clock starts.
 
-Usage: python benchmarks/acks.py [Envoys] [edits]. Prints JSON.
+Usage: python -m benchmarks.acks [--envoys 40] [--edits 20]. Prints JSON.
 """
 
+import argparse
 import asyncio
 import json
-import sys
+import statistics
 import tempfile
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.plane import quantile
+from benchmarks.plane import processor_s, quantile
 from tests.support.controlplane import ControlPlane, control_plane, settings
 from tests.support.envoyproc import EnvoyProcess
 from tests.support.loopback import LoopbackNet
-from tests.support.manifests import (
-    ManifestFolder,
-    backend,
-    gateway,
-    namespace,
-    path,
-    pod,
-    route,
-    rule,
-    service,
-)
+from tests.support.manifests import ManifestFolder
 from tests.support.mesh import waypoint_bootstrap
 from translators.wire.resource import Resource, ResourceKey, TypeUrl
+from xds_server.cli.bench_manifests import Manifest, manifests
 from xds_server.identity.authority import create_authority
 from xds_server.serving import log_to_stderr
 from xds_server.snapshots import ProxyKey
 
-HOME = "shop"
-SERVICES = 20
-_PORT = f"inbound-vip|80|http|web-0.{HOME}.svc.cluster.local"
+HOME = "ns-0"
+SERVICES, PODS, RULES = 25, 10, 10
+_EDITED = "svc-0"
+_PORT = f"inbound-vip|80|http|{_EDITED}.{HOME}.svc.cluster.local"
 _START_S = 120.0
 _EDIT_S = 30.0
+
+
+class Mesh:
+    """The namespace in a folder. A file holds the route of one service, another its endpoints."""
+
+    def __init__(self, root: Path) -> None:
+        objects = list(manifests(0, SERVICES, PODS, RULES))
+        self._folder = ManifestFolder(root)
+        self._route = _named(objects, "HTTPRoute", _EDITED)
+        self._slice = _named(objects, "EndpointSlice", f"{_EDITED}-a")
+        edited = (self._route, self._slice)
+        self._folder.put("base", *(one for one in objects if one not in edited))
+        self.edit_route(0)
+        self.edit_endpoints(0)
+
+    def edit_route(self, number: int) -> None:
+        """Let its first rule be for another path."""
+        self._route["spec"]["rules"][0]["matches"][0]["path"]["value"] = f"/edit-{number}"
+        self._folder.put("route", self._route)
+
+    def edit_endpoints(self, number: int) -> None:
+        """Let another of its pods be missing."""
+        endpoints = list(self._slice["endpoints"])
+        del endpoints[number % PODS]
+        self._folder.put("endpoints", {**self._slice, "endpoints": endpoints})
+
+
+def _named(objects: Sequence[Manifest], kind: str, name: str) -> Manifest:
+    return next(one for one in objects if (one["kind"], one["metadata"]["name"]) == (kind, name))
 
 
 async def measure(envoys: int, edits: int) -> dict[str, Any]:
     """Everything with so many Envoys, from the start of the programs to their end."""
     with tempfile.TemporaryDirectory() as name:
         folder, net = Path(name), LoopbackNet()
-        manifests = ManifestFolder(folder / "manifests")
-        manifests.put("base", namespace(HOME), gateway(HOME), *map(_service, range(SERVICES)))
-        _edit_route(manifests, 0)
-        _edit_endpoints(manifests, 0)
+        mesh = Mesh(folder / "manifests")
         authority = create_authority(datetime.now(UTC))
         async with (
-            control_plane(settings(folder), manifests.root, authority) as plane,
+            control_plane(settings(folder), folder / "manifests", authority) as plane,
             AsyncExitStack() as stack,
         ):
-            began = time.monotonic()
-            for number in range(envoys):
-                ip = net.ip(10 + number)
-                config = waypoint_bootstrap(HOME, ip, plane.addresses.xds)
-                envoy = EnvoyProcess(config, folder, f"envoy-{number}")
-                stack.push_async_callback(envoy.stop)
-            await until_up(plane, envoys)
-            boot = time.monotonic() - began
-            figures = {
-                kind: await repeat(
-                    Watch(plane, ResourceKey(type_url, _PORT)), partial(edit, manifests), edits
-                )
-                for kind, type_url, edit in (
-                    ("route", TypeUrl.ROUTE, _edit_route),
-                    ("endpoints", TypeUrl.ENDPOINT, _edit_endpoints),
-                )
-            }
+            xds = plane.addresses.xds
+            configs = [waypoint_bootstrap(HOME, net.ip(10 + n), xds) for n in range(envoys)]
+            figures = await _boot(plane, configs, folder, stack)
+            for kind, type_url, edit in (
+                ("route", TypeUrl.ROUTE, mesh.edit_route),
+                ("endpoints", TypeUrl.ENDPOINT, mesh.edit_endpoints),
+            ):
+                watch = Watch(plane, ResourceKey(type_url, _PORT))
+                figures[kind] = await repeat(watch, edit, edits)
         net.close()
-    return {"envoys": envoys, "boot_to_in_sync_s": round(boot, 2), **figures}
+    return {"envoys": envoys, **figures}
+
+
+async def _boot(
+    plane: ControlPlane, configs: Sequence[Any], folder: Path, stack: AsyncExitStack
+) -> dict[str, Any]:
+    """Start an Envoy of each bootstrap, to be stopped by ``stack``; until all are in sync."""
+    began, spent, programs = time.monotonic(), -time.process_time(), []
+    for number, config in enumerate(configs):
+        programs.append(EnvoyProcess(config, folder, f"envoy-{number}"))
+        stack.push_async_callback(programs[-1].stop)
+    await until_up(plane, len(configs))
+    spent += time.process_time()
+    return {
+        "boot_to_in_sync_s": round(time.monotonic() - began, 2),
+        "boot_envoy_cpu_s": round(statistics.mean(processor_s(one.pid) for one in programs), 3),
+        "boot_server_cpu_s": round(spent, 3),
+    }
 
 
 async def until_up(plane: ControlPlane, envoys: int) -> None:
@@ -133,30 +163,20 @@ def _streams(plane: ControlPlane) -> int:
     return len(plane.server._ads.registry.streams())
 
 
-def _service(number: int) -> Any:
-    return service(f"web-{number}", HOME, f"10.97.1.{number + 1}", {"app": f"web-{number}"})
-
-
-def _edit_route(manifests: ManifestFolder, number: int) -> None:
-    one = rule(path(f"/{number}"), to=[backend("web-0")])
-    manifests.put("route", route("web", HOME, "web-0", one))
-
-
-def _edit_endpoints(manifests: ManifestFolder, number: int) -> None:
-    manifests.put("pod", pod("web-0", HOME, f"10.1.0.{number % 250 + 1}", {"app": "web-0"}))
-
-
 async def _both(envoys: int, edits: int) -> list[dict[str, Any]]:
     return [await measure(count, edits) for count in (1, envoys)]
 
 
 def main() -> None:
     """Measure with one Envoy and with many, and print the figures."""
-    envoys = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-    edits = int(sys.argv[2]) if len(sys.argv) > 2 else 50
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--envoys", type=int, default=40)
+    options.add_argument("--edits", type=int, default=20)
+    given = options.parse_args()
     log_to_stderr()
-    runs = asyncio.run(_both(envoys, edits))
-    print(json.dumps({"benchmark": "acks", "services": SERVICES, "edits": edits, "runs": runs}))
+    runs = asyncio.run(_both(given.envoys, given.edits))
+    found = {"services": SERVICES, "edits": given.edits, "runs": runs}
+    print(json.dumps({"benchmark": "acks", **found}))
 
 
 if __name__ == "__main__":
