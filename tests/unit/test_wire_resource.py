@@ -2,9 +2,20 @@
 
 import pytest
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
+from envoy_data_plane.envoy.config.route.v3 import FilterConfig, RouteConfiguration
+from envoy_data_plane.google.protobuf import Any
 
 from translators.ir.origin import Origin
-from translators.wire import ResourceKey, Snapshot, TypeUrl, content_version, finish, unvalidated
+from translators.wire import (
+    ResourceKey,
+    Snapshot,
+    TypeUrl,
+    content_version,
+    finish,
+    pack,
+    unvalidated,
+)
+from translators.wire.reading import readable
 
 ORIGIN = Origin("Service", "shop", "cart", "spec.ports[0]")
 KEY = ResourceKey(TypeUrl.ENDPOINT, "cart")
@@ -45,3 +56,13 @@ def test_a_snapshot_finds_resources_by_type_and_name() -> None:
     assert snapshot.of_type(TypeUrl.CLUSTER) == {"cart": new}
     assert snapshot.of_type(TypeUrl.ROUTE) == {}
     assert snapshot.get(KEY) is None
+
+
+def test_an_any_of_nothing_is_written_as_envoy_reads_it() -> None:
+    """Envoy refuses one whose ``@type`` is empty."""
+    with unvalidated():
+        met = pack(FilterConfig(config=Any()))
+        table = RouteConfiguration(name="cart", typed_per_filter_config={"cors": met})
+        shown = readable(finish(TypeUrl.ROUTE, "cart", table))
+    (settings,) = shown["typed_per_filter_config"].values()
+    assert settings["config"] == {}

@@ -6,13 +6,13 @@ from typing import Any
 from betterproto2 import Message
 
 from translators.wire import TypeUrl
+from translators.wire.reading import as_json
 from translators.xds.bootstrap import internal_listeners, runtime
 
 Json = dict[str, Any]
 """A message as JSON (proto3)."""
 
 _FETCHED = ("rds", "sdsConfig", "configDiscovery")
-_EMPTY_ANY = {"@type": ""}  # so it is written out, but Envoy reads {} only
 
 
 def static_bootstrap(resources: Iterable[tuple[str, Message]]) -> Json:
@@ -23,7 +23,7 @@ def static_bootstrap(resources: Iterable[tuple[str, Message]]) -> Json:
     """
     given: dict[str, list[Json]] = {type_url.value: [] for type_url in TypeUrl}
     for type_url, message in resources:
-        given[str(type_url)].append(message.to_dict())
+        given[str(type_url)].append(as_json(message))
     routes, extensions, secrets = (
         {each["name"]: each for each in given[type_url]}
         for type_url in (TypeUrl.ROUTE, TypeUrl.EXTENSION, TypeUrl.SECRET)
@@ -56,8 +56,6 @@ def _inlined(value: Any, routes: Mapping[str, Json], extensions: Mapping[str, Js
         return [_inlined(item, routes, extensions) for item in value]
     if not isinstance(value, dict):
         return value
-    if value == _EMPTY_ANY:
-        return {}
     inlined = {
         key: _inlined(item, routes, extensions)
         for key, item in value.items()
