@@ -12,12 +12,12 @@ REVISION = "istio.io/rev"
 def is_ours(reader: Reader, mesh: Mesh, gateway: Gateway) -> bool:
     """Whether a Gateway is a waypoint that we are to deploy and to speak about.
 
-    The Gateway's own label decides before that of its namespace; without one it is ours, and so it
-    is if our revision is empty.
+    The Gateway's own label decides before that of its namespace, be it empty (Istio's ``IsMine``).
+    Where none names a revision it is ours, and so it is if our own revision is empty.
     """
     if not is_waypoint(reader, gateway):
         return False
     if not mesh.revision:
         return True
-    asked = own_or_inherited(reader, gateway.meta, lambda meta: meta.labels.get(REVISION) or None)
-    return asked in (None, mesh.revision)
+    asked = own_or_inherited(reader, gateway.meta, lambda meta: meta.labels.get(REVISION))
+    return not asked or asked == mesh.revision
