@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from translators.gateway_api.durations import is_duration, milliseconds
-from translators.gateway_api.names import authority, canonical_ip
+from translators.gateway_api.names import authority
 from translators.gateway_api.texts import is_header_name, is_header_value
 from translators.ir.deployment import DeploymentFacts
 from translators.ir.external_authorization import AuthzProvider, CheckProtocol, RequestBody
 from translators.ir.waypoint import Mesh
+from translators.resources.parsing.address import canonical_ip
 from translators.resources.parsing.fields import Fields, Problem
 
 _DNS_PORT = "53"

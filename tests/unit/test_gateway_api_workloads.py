@@ -119,7 +119,9 @@ def test_addresses_that_are_not_a_pods_own_are_never_served(change: dict[str, ob
     assert found(replace(pod(), **change), HOMES, SHOP) is None  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "0.0.0.0", "::1", "::", "::1%lo", "::ffff:127.0.0.1"]
+)
 def test_no_workload_entry_leads_into_the_proxy_itself(address: str):
     """Its admin interface listens there."""
     entry = WorkloadEntry(

@@ -12,7 +12,6 @@ from translators.authorization.keys import usable_keys
 from translators.gateway_api.called import called_cluster, is_callable
 from translators.gateway_api.durations import is_duration, milliseconds
 from translators.gateway_api.lookup import find_host, find_service
-from translators.gateway_api.names import canonical_ip
 from translators.gateway_api.served import Served, find_port
 from translators.gateway_api.texts import is_editable_header, is_header_value, is_host_name
 from translators.gateway_api.upstreams import Upstream
@@ -28,6 +27,7 @@ from translators.ir.cluster import ExternalCluster
 from translators.ir.external_authorization import CheckProtocol
 from translators.ir.origin import Origin
 from translators.ir.waypoint import Mesh
+from translators.resources.parsing.address import canonical_ip
 from translators.resources.requestauthentication import JwtRule, RequestAuthentication
 from translators.world import Reader
 

@@ -32,7 +32,7 @@ from translators.gateway_api.labels import (
     takes_tunnels,
     workload_labels,
 )
-from translators.gateway_api.names import canonical_ip, leads_inside
+from translators.gateway_api.names import leads_inside
 from translators.gateway_api.ports import PortGuard
 from translators.gateway_api.services import ServiceConfig
 from translators.ir.authorization import closed
@@ -44,6 +44,7 @@ from translators.ir.waypoint import Mesh, TrafficType, WaypointName
 from translators.resources.core import Namespace, Pod
 from translators.resources.gateway import Gateway
 from translators.resources.metadata import ObjectKey
+from translators.resources.parsing.address import canonical_ip
 from translators.resources.workloadentry import WorkloadEntry
 from translators.world import Reader
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from translators.gateway_api.indexes import PODS_BY_LABEL, SLICES_BY_SERVICE
 from translators.gateway_api.labels import takes_tunnels
-from translators.gateway_api.names import canonical_ip, name_leads_inside
+from translators.gateway_api.names import name_leads_inside
 from translators.gateway_api.nearness import is_node_only, locality_at, nearness_of
 from translators.gateway_api.requirement import is_withheld
 from translators.gateway_api.served import Served, find_port, find_served
@@ -21,6 +21,7 @@ from translators.ir.place import Nearness
 from translators.ir.waypoint import Mesh
 from translators.resources.core import Pod, Service, ServicePort
 from translators.resources.endpointslice import EndpointSlice, SliceEndpoint
+from translators.resources.parsing.address import canonical_ip
 from translators.resources.serviceentry import ServiceEntry
 from translators.world import Reader
 

@@ -9,7 +9,7 @@ from translators.gateway_api.allocation import (
     known_addresses,
 )
 from translators.gateway_api.endpoints import named_endpoints
-from translators.gateway_api.names import canonical_ip, leads_inside
+from translators.gateway_api.names import leads_inside
 from translators.gateway_api.served import (
     Host,
     Served,
@@ -25,6 +25,7 @@ from translators.gateway_api.workloads import Member, address_of, members_of
 from translators.ir.bootstrap import OWN_PORTS
 from translators.ir.condition import Condition
 from translators.ir.waypoint import Mesh
+from translators.resources.parsing.address import canonical_ip
 from translators.resources.serviceentry import ServiceEntry
 from translators.world import Reader
 

@@ -8,8 +8,7 @@ from sys import intern
 
 from translators.ir.waypoint import Mesh
 from translators.resources.core import Service
-
-_OCTETS = frozenset(map(str, range(256)))
+from translators.resources.parsing.address import canonical_ip
 
 _INSIDE = ("127.0.0.1", "0.0.0.0", "::1", "::")  # noqa: S104
 
@@ -68,14 +67,3 @@ def leads_inside(address: str) -> bool:
 def name_leads_inside(name: str) -> bool:
     """Whether a host name is that of whoever looks it up (RFC 6761)."""
     return name == "localhost" or name.endswith(".localhost")
-
-
-def canonical_ip(text: str) -> str | None:
-    """An IP address as proxies write it, or None if the text is none."""
-    # Nearly all are such, and there are hundreds of thousands of them to read.
-    if len(parts := text.split(".")) == 4 and _OCTETS.issuperset(parts):
-        return text
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        return None

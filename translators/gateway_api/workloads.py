@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from translators.gateway_api.indexes import WORKLOADS_BY_LABEL
 from translators.gateway_api.labels import takes_tunnels, workload_labels
-from translators.gateway_api.names import canonical_ip, leads_inside, name_leads_inside
+from translators.gateway_api.names import leads_inside, name_leads_inside
 from translators.gateway_api.served import Served
 from translators.gateway_api.texts import is_host_name
 from translators.ir.endpoint import Endpoint, Locality
 from translators.ir.waypoint import Mesh
 from translators.resources.core import Service, ServicePort
+from translators.resources.parsing.address import canonical_ip
 from translators.resources.workloadentry import Workload, WorkloadEntry
 from translators.world import Reader
 
