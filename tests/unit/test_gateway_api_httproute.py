@@ -7,7 +7,6 @@ import pytest
 from tests.support.objects import (
     backend,
     gateway,
-    parent,
     path,
     reader_of,
     route,
@@ -34,7 +33,6 @@ from translators.ir.route import (
     ValueMatch,
     WeightedBackend,
 )
-from translators.resources.core import ServicePort
 from translators.resources.httproute import (
     BackendRef,
     HeaderModifier,
@@ -378,34 +376,3 @@ def test_session_persistence():
     assert persistence(cookie_path="/shop") == Persistence("default.r.0", path="/shop")
     lasting = persistence(session_name="s", cookie_lifetime="Permanent", absolute_timeout="1h")
     assert lasting == Persistence("s", lifetime_ms=3_600_000)
-
-
-def test_routes_of_one_port_leave_the_others_alone():
-    ports = (ServicePort(80, "http"), ServicePort(81, "http"), ServicePort(82, "http"))
-    subject = service("reviews", "default", *ports)
-    parents = (parent(port=80), parent(port=82), parent("other"))
-    objects = (gateway(), subject, route("r", rule(backends=()), parents=parents))
-    config = translate_service(reader_of(*objects), Mesh(), WAYPOINT, subject)
-    names = [[one.name for one in table.routes] for table in config.tables]
-    assert names == [["default.r.0"], ["default"], ["default.r.0"]]
-
-
-def test_consumer_routes_replace_the_producer_s_for_their_own_namespace():
-    found = routes_of(
-        route("mine", rule(path("/a"))),
-        route("theirs", rule(path("/b")), namespace="zoo"),
-        route("theirs", rule(path("/c")), namespace="bank"),
-    )
-    assert [(one.name, one.match.peer_namespaces, one.match.path.value) for one in found] == [
-        ("bank.theirs.0", ("bank",), "/c"),
-        ("bank.unmatched", ("bank",), "/"),
-        ("zoo.theirs.0", ("zoo",), "/b"),
-        ("zoo.unmatched", ("zoo",), "/"),
-        ("default.mine.0", (), "/a"),
-    ]
-    assert found[1].action == DirectResponse(404)
-
-
-def test_without_producer_routes_all_others_get_the_default():
-    found = routes_of(route("theirs", rule(), namespace="zoo"))
-    assert [one.name for one in found] == ["zoo.theirs.0", "zoo.unmatched", "default"]
