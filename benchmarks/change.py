@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 from uuid import NAMESPACE_DNS, uuid5
 
+from benchmarks import worlds
 from benchmarks.plane import quantile, rss_mib
 from translators.compiler import Compiler
 from translators.ir.waypoint import Mesh, WaypointName
@@ -228,9 +229,7 @@ def _summary(outcomes: list[Outcome]) -> dict[str, Any]:
 def main() -> None:
     """Print the figures as JSON."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--namespaces", type=int, default=100)
-    options.add_argument("--services", type=int, default=25)
-    options.add_argument("--pods", type=int, default=10)
+    worlds.add_size(options, namespaces=100)
     options.add_argument("--rounds", type=int, default=500)
     given = options.parse_args()
     cluster = Cluster(given.namespaces, given.services, given.pods, seed=3)

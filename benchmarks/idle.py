@@ -80,9 +80,7 @@ async def run(scale: Scale, rounds: int, times: int) -> dict[str, Any]:
 def main() -> None:
     """Print the figures as JSON."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--namespaces", type=int, default=100)
-    options.add_argument("--services", type=int, default=25)
-    options.add_argument("--pods", type=int, default=10)
+    worlds.add_size(options, namespaces=100)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--changes", type=int, default=100, help="in a round, of either kind")
     given = options.parse_args()

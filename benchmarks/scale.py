@@ -293,9 +293,7 @@ async def run(namespaces: int, services: int, pods: int, rounds: int, variant: s
 def main() -> None:
     """Print the figures as JSON."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--namespaces", type=int, default=100)
-    options.add_argument("--services", type=int, default=25)
-    options.add_argument("--pods", type=int, default=10)
+    worlds.add_size(options, namespaces=100)
     options.add_argument("--rounds", type=int, default=100)
     options.add_argument("--variant", choices=("delta", "sotw"), default="delta")
     given = options.parse_args()

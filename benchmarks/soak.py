@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from benchmarks import worlds
 from benchmarks.loadclient import LoadClient
 from benchmarks.plane import rss_mib, serving
 from benchmarks.scale import KINDS, REPLICAS, Scale
@@ -111,9 +112,7 @@ async def _memory(seconds: int) -> list[float]:
 def main() -> None:
     """Print the figures as JSON."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--namespaces", type=int, default=50)
-    options.add_argument("--services", type=int, default=25)
-    options.add_argument("--pods", type=int, default=10)
+    worlds.add_size(options, namespaces=50)
     options.add_argument("--minutes", type=float, default=1)
     given = options.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))

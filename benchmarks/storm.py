@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from benchmarks import worlds
 from benchmarks.least import Answers, listening
 from benchmarks.loadclient import LoadClient
 from benchmarks.plane import serving
@@ -158,9 +159,7 @@ async def in_turns(
 def main() -> None:
     """Print the figures as JSON."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--namespaces", type=int, default=100)
-    options.add_argument("--services", type=int, default=25)
-    options.add_argument("--pods", type=int, default=10)
+    worlds.add_size(options, namespaces=100)
     options.add_argument("--rounds", type=int, default=5)
     given = options.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))

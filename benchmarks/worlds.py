@@ -3,6 +3,7 @@
 As in objects that were read, a text is there once (``intern``), however many objects have it.
 """
 
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from sys import intern
 
@@ -24,6 +25,13 @@ from translators.resources.metadata import KubernetesObject, Metadata
 from xds_server.cli.bench_manifests import pod_ip, service_ip
 
 PORT = 8080
+
+
+def add_size(options: ArgumentParser, namespaces: int) -> None:
+    """Options for the size of a world, of so many namespaces unless another number is given."""
+    options.add_argument("--namespaces", type=int, default=namespaces)
+    options.add_argument("--services", type=int, default=25, help="in a namespace")
+    options.add_argument("--pods", type=int, default=10, help="of a service")
 
 
 def world(namespaces: int, services: int, pods: int, rules: int = 10) -> Iterator[KubernetesObject]:
