@@ -73,7 +73,7 @@ class _Model(RuleBasedStateMachine):
         self.versions += 1
         version = f"{self.versions}-bad" if bad else str(self.versions)
         body = f"{at.name}@{version}".encode()
-        self.wanted[at] = Resource(at, body, version, frozenset(requires))
+        self.wanted[at] = Resource(at, body, version, tuple(requires))
 
     def _publish(self, changed: set[ResourceKey] | None) -> None:
         self.published = dict(self.wanted)

@@ -16,7 +16,7 @@ def key(type_url: TypeUrl, name: str) -> ResourceKey:
 def resource(
     type_url: TypeUrl, name: str, version: str = "1", requires: Iterable[ResourceKey] = ()
 ) -> Resource:
-    return Resource(key(type_url, name), f"{name}@{version}".encode(), version, frozenset(requires))
+    return Resource(key(type_url, name), f"{name}@{version}".encode(), version, tuple(requires))
 
 
 def snapshot(*resources: Resource) -> Snapshot:

@@ -14,7 +14,7 @@ def resource(type_url: TypeUrl, name: str, content: str = "1", *requires: Resour
         ResourceKey(type_url, name),
         body,
         content_version(body),
-        frozenset(requires),
+        requires,
         (Origin("HTTPRoute", "shop", name),),
     )
 

@@ -23,17 +23,17 @@ KEY = ResourceKey(TypeUrl.ENDPOINT, "cart")
 
 def test_a_resource_holds_the_bytes_and_their_hash() -> None:
     with unvalidated():
-        resource = finish(TypeUrl.CLUSTER, "cart", Cluster(name="cart"), [KEY], [ORIGIN])
+        resource = finish(TypeUrl.CLUSTER, "cart", Cluster(name="cart"), [KEY, KEY], [ORIGIN])
     assert resource.key == ResourceKey(TypeUrl.CLUSTER, "cart")
     assert resource.body == bytes(Cluster(name="cart"))
     assert resource.version == content_version(resource.body)
-    assert resource.requires == {KEY}
+    assert resource.requires == (KEY,)
     assert resource.origins == (ORIGIN,)
 
 
 def test_equality_is_of_content() -> None:
     plain = finish(TypeUrl.CLUSTER, "cart", Cluster(name="cart"))
-    assert plain == finish(TypeUrl.CLUSTER, "cart", Cluster(name="cart"), [KEY], [ORIGIN])
+    assert plain == finish(TypeUrl.CLUSTER, "cart", Cluster(name="cart"), [KEY, KEY], [ORIGIN])
     changed = finish(TypeUrl.CLUSTER, "cart", Cluster(name="cart", alt_stat_name="c"))
     assert plain != changed
     assert plain.version != changed.version

@@ -116,7 +116,7 @@ def test_a_table_waits_for_the_clusters_that_it_leads_to(table: Node):
         for name in ("to-a", "to-c")
     }
     required = resource(table).requires
-    assert needed <= required
+    assert needed <= set(required)
     assert ResourceKey(TypeUrl.CLUSTER, "to-b") not in required
     problems = check([table])
     assert any("leads to cluster to-a, which is not there" in problem for problem in problems)

@@ -26,25 +26,25 @@ Seniority = tuple[bool, str, str]
 # If ties still exist within an HTTPRoute, matching precedence MUST be granted to the FIRST
 # matching rule (in list order) with a match meeting the above criteria."
 # Regular expressions are left to the implementation: as in Istio they come last, longest first.
-class Rank(NamedTuple):
-    """Where a match stands, the less the earlier: of which object, rule and match it is."""
+class Ranked(NamedTuple):
+    """A route, after what says where its match stands, the less the earlier.
+
+    Its match is that of this number in that rule of the ``owner``.
+    """
 
     specificity: Specificity
     owner: Seniority
     rule: int
     match: int
-
-
-class Ranked(NamedTuple):
-    """A route, and where its match stands."""
-
-    rank: Rank
     route: Route
+
+
+_rank = itemgetter(slice(-1))
 
 
 def in_order(ranked: Iterable[Ranked]) -> tuple[Route, ...]:
     """The routes in the order in which they must be tried."""
-    return tuple(one.route for one in sorted(ranked, key=itemgetter(0)))
+    return tuple(one.route for one in sorted(ranked, key=_rank))
 
 
 def seniority(owner: Metadata) -> Seniority:

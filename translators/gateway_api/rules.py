@@ -37,7 +37,6 @@ from translators.gateway_api.headers import RESPONSE, edit_of
 from translators.gateway_api.issues import Issue, unusable
 from translators.gateway_api.matches import match_issues, route_match
 from translators.gateway_api.precedence import (
-    Rank,
     Ranked,
     Seniority,
     Specificity,
@@ -134,7 +133,7 @@ def _rule_routes(of: RouteContext, index: int, given: Rule) -> Iterator[Ranked]:
     else:
         make = _working
     for number, match, specificity in usable_matches(given, of.peer_namespaces):
-        yield Ranked(Rank(specificity, of.owner, index, number), make(context, match))
+        yield Ranked(specificity, of.owner, index, number, make(context, match))
 
 
 def _rule_context(of: RouteContext, index: int, rule: HttpRule) -> RuleContext:

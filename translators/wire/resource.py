@@ -46,7 +46,7 @@ class Resource:
     key: ResourceKey
     body: bytes
     version: str
-    requires: frozenset[ResourceKey] = field(default=frozenset(), compare=False)
+    requires: tuple[ResourceKey, ...] = field(default=(), compare=False)
     origins: tuple[Origin, ...] = field(default=(), compare=False)
 
 
@@ -73,6 +73,6 @@ def finish(
         ResourceKey(type_url, name),
         body,
         content_version(body),
-        frozenset(requires),
+        tuple(dict.fromkeys(requires)),
         tuple(origins),
     )

@@ -91,7 +91,13 @@ def resource(node: Node) -> Resource:
 
 def key_of(node: Node) -> ResourceKey:  # noqa: C901 (a closed union)
     """The type and name of the resource that a node renders to."""
-    match node:
+    match node:  # those that there are most of come first
+        case EndpointSet():
+            return ResourceKey(TypeUrl.ENDPOINT, node.cluster)
+        case RouteTable():
+            return ResourceKey(TypeUrl.ROUTE, node.name)
+        case InternalCluster() | ServiceCluster() | ExternalCluster():
+            return ResourceKey(TypeUrl.CLUSTER, node.name)
         case ConnectTerminate():
             return ResourceKey(TypeUrl.LISTENER, CONNECT_TERMINATE)
         case ConnectOriginate():
@@ -108,18 +114,12 @@ def key_of(node: Node) -> ResourceKey:  # noqa: C901 (a closed union)
             return ResourceKey(TypeUrl.ROUTE, CONNECT_ROUTES)
         case TlsTable():
             return ResourceKey(TypeUrl.ROUTE, TLS_ROUTES)
-        case RouteTable():
-            return ResourceKey(TypeUrl.ROUTE, node.name)
         case OriginateCluster():
             return ResourceKey(TypeUrl.CLUSTER, CONNECT_ORIGINATE)
         case PassthroughCluster():
             return ResourceKey(TypeUrl.CLUSTER, PASSTHROUGH)
         case TokenRules():
             return TOKEN_RULES
-        case InternalCluster() | ServiceCluster() | ExternalCluster():
-            return ResourceKey(TypeUrl.CLUSTER, node.name)
-        case EndpointSet():
-            return ResourceKey(TypeUrl.ENDPOINT, node.cluster)
         case Certificate() | TrustBundle():
             return ResourceKey(TypeUrl.SECRET, node.name)
         case _:
@@ -128,6 +128,12 @@ def key_of(node: Node) -> ResourceKey:  # noqa: C901 (a closed union)
 
 def _message(node: Node) -> Message:  # noqa: C901 (a closed union)
     match node:
+        case EndpointSet():
+            return load_assignment(node)
+        case RouteTable():
+            return route_table(node)
+        case ServiceCluster():
+            return service_cluster(node)
         case ConnectTerminate():
             return connect_terminate(node)
         case ConnectOriginate():
@@ -144,22 +150,16 @@ def _message(node: Node) -> Message:  # noqa: C901 (a closed union)
             return connect_table(node)
         case TlsTable():
             return tls_table(node)
-        case RouteTable():
-            return route_table(node)
         case InternalCluster():
             return internal_cluster(node)
         case OriginateCluster():
             return originate_cluster(node)
         case PassthroughCluster():
             return passthrough_cluster(node)
-        case ServiceCluster():
-            return service_cluster(node)
         case ExternalCluster():
             return external_cluster(node)
         case TokenRules():
             return token_rules(node)
-        case EndpointSet():
-            return load_assignment(node)
         case Certificate():
             return certificate(node)
         case TrustBundle():
