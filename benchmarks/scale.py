@@ -19,7 +19,7 @@ import structlog
 
 from benchmarks import worlds
 from benchmarks.loadclient import LoadClient
-from benchmarks.plane import Plane, quantile, rss_mib, serving
+from benchmarks.plane import Plane, quantile, rss_mib, serving, turn_by_turn
 from translators.resources.metadata import KubernetesObject
 from translators.wire.resource import TypeUrl
 from translators.world import Change
@@ -299,8 +299,8 @@ def main() -> None:
     given = options.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     size = (given.namespaces, given.services, given.pods)
-    figures = asyncio.run(run(*size, given.rounds, given.variant))
-    figures["slow_clients"] = asyncio.run(stalled(100, 50, 20))
+    figures = turn_by_turn(run(*size, given.rounds, given.variant))
+    figures["slow_clients"] = turn_by_turn(stalled(100, 50, 20))
     json.dump(figures, sys.stdout, indent=2)
     print()
 
