@@ -46,6 +46,7 @@ __all__ = [
 
 _TYPE_URL_FIELD, _NONCE_FIELD = tag(2, WireType.LENGTH)[0], tag(6, WireType.LENGTH)
 _TYPE_URLS = {type_url.encode(): type_url.value for type_url in TypeUrl}
+_TOO_LONG = f"a resource name is longer than {MAX_NAME_BYTES} bytes"
 _CUT = " ... "
 _NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 
@@ -150,7 +151,7 @@ def _message(fields: _Fields, number: int) -> bytes | None:
 
 def _bounded_name(name: str) -> str:
     if len(name) > MAX_NAME_BYTES or (not name.isascii() and len(name.encode()) > MAX_NAME_BYTES):
-        raise MalformedRequest(f"a resource name is longer than {MAX_NAME_BYTES} bytes")
+        raise MalformedRequest(_TOO_LONG)
     return name
 
 
@@ -162,7 +163,10 @@ def _repeated(fields: _Fields, number: int) -> list[bytes]:
 
 
 def _names(fields: _Fields, number: int) -> tuple[str, ...]:
-    return tuple(_bounded_name(read_text(payload)) for payload in _repeated(fields, number))
+    payloads = _repeated(fields, number)
+    if max(map(len, payloads), default=0) > MAX_NAME_BYTES:
+        raise MalformedRequest(_TOO_LONG)
+    return tuple(map(read_text, payloads))
 
 
 def _versions(fields: _Fields, number: int) -> Mapping[str, str]:

@@ -7,6 +7,9 @@ from translators.wire.scalar import WireType, tag
 _FIXED_SIZES = {WireType.FIXED64: 8, WireType.FIXED32: 4}
 _VARINT, _LENGTH = int(WireType.VARINT), int(WireType.LENGTH)
 _WIRE_TYPES = {int(each): each for each in WireType}
+_Field = tuple[int, WireType, int, bytes]
+_SHORT_HEADS = frozenset(tag(number, WireType.LENGTH)[0] for number in range(1, 16))
+_LONG = 0x80  # from here on a size takes more than one byte
 _KEY, _VALUE = tag(1, WireType.LENGTH)[0], tag(2, WireType.LENGTH)[0]
 
 
@@ -30,37 +33,51 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     raise MalformedRequest("a varint is longer than ten bytes")
 
 
-def read_fields(data: bytes) -> Iterator[tuple[int, WireType, int, bytes]]:
+def read_fields(data: bytes) -> Iterator[_Field]:
     """Every field in order: number, wire type, value of a varint (else 0), payload (else empty).
 
     Groups, which xDS never used, are refused. Raises MalformedRequest where the bytes stop making
     sense, after the fields before that place.
     """
-    at, end = 0, len(data)
-    while at < end:
-        head, at = (first, at + 1) if (first := data[at]) < 0x80 else _read_varint(data, at)
-        number, wire_type = head >> 3, head & 7
-        if number == 0:
-            raise MalformedRequest("field number 0")
-        if wire_type == _VARINT:
-            value, at = _read_varint(data, at)
-            yield number, WireType.VARINT, value, b""
-            continue
-        if wire_type == _LENGTH:
-            size, at = _read_varint(data, at)
-        elif wire_type in _FIXED_SIZES:
-            size = _FIXED_SIZES[WireType(wire_type)]
-        else:
-            raise MalformedRequest(f"wire type {wire_type}")
-        if size > end - at:
-            raise MalformedRequest("the message ends inside a field")
-        yield number, _WIRE_TYPES[wire_type], 0, data[at : at + size]
-        at += size
+    at = 0
+    while at < len(data):
+        field, at = _read_field(data, at)
+        yield field
+
+
+def _read_field(data: bytes, at: int) -> tuple[_Field, int]:
+    """The field that begins there, and where the next one does."""
+    head, at = _read_varint(data, at)
+    number, wire_type = head >> 3, head & 7
+    if number == 0:
+        raise MalformedRequest("field number 0")
+    if wire_type == _VARINT:
+        value, at = _read_varint(data, at)
+        return (number, WireType.VARINT, value, b""), at
+    if wire_type == _LENGTH:
+        size, at = _read_varint(data, at)
+    elif wire_type in _FIXED_SIZES:
+        size = _FIXED_SIZES[WireType(wire_type)]
+    else:
+        raise MalformedRequest(f"wire type {wire_type}")
+    if size > len(data) - at:
+        raise MalformedRequest("the message ends inside a field")
+    return (number, _WIRE_TYPES[wire_type], 0, data[at : at + size]), at + size
 
 
 def read_delimited(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The strings, bytes and messages among the fields: number and payload; others are skipped."""
-    for number, wire_type, _, payload in read_fields(data):
+    """The strings, bytes and messages among the fields: number and payload; others are skipped.
+
+    Nearly all are of less than 128 bytes: those are read at one look.
+    """
+    at, end = 0, len(data)
+    while at < end:
+        head, size = data[at], data[at + 1] if at + 1 < end else _LONG
+        if head in _SHORT_HEADS and size < _LONG and size <= end - at - 2:
+            yield head >> 3, data[at + 2 : at + 2 + size]
+            at += 2 + size
+            continue
+        (number, wire_type, _, payload), at = _read_field(data, at)
         if wire_type is WireType.LENGTH:
             yield number, payload
 
