@@ -1,12 +1,12 @@
 """Metadata: facts about a resource that Envoy shows in its config dump or hands to filters."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from envoy_data_plane.envoy.config.core.v3 import Metadata
 from envoy_data_plane.google.protobuf import ListValue, Struct, Value
 
 from translators.ir.origin import Origin
-from translators.wire import template
+from translators.wire import shared, template
 
 _API_PATHS = {
     "AuthorizationPolicy": "security.istio.io/v1",
@@ -16,6 +16,8 @@ _API_PATHS = {
     "TCPRoute": "gateway.networking.k8s.io/v1alpha2",
     "TLSRoute": "gateway.networking.k8s.io/v1",
 }
+
+_MANY = 50  # origins: enough for an edit of one to be worth knowing the others
 
 
 @template
@@ -60,10 +62,18 @@ def provenance_for_istio(config: str, origin: str) -> Metadata:
     return filter_metadata({"istio": {"config": config}, "waypost": {"origin": origin}})
 
 
-def provenance(origins: Iterable[Origin]) -> Metadata | None:
+def provenance(origins: Sequence[Origin]) -> Metadata | None:
     """Where a resource comes from, as the list ``waypost.origins``."""
-    texts = [_text(str(origin)) for origin in origins]
+    name = _shared_name if len(origins) > _MANY else _name
+    texts = [name(origin) for origin in origins]
     return _origins(ListValue(values=texts)) if texts else None
+
+
+def _name(origin: Origin) -> Value:
+    return _text(str(origin))
+
+
+_shared_name = shared(_name)
 
 
 @template
