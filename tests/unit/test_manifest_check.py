@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from translators.world import Change
 from xds_server.cli import main
 from xds_server.cli.checking import manifest_check
-from xds_server.cli.serve import _folder
+from xds_server.cli.source_options import folder_source
 
 pytest.importorskip("jsonschema_rs")
 pytest.importorskip("cel_expr_python")
@@ -73,7 +73,7 @@ async def test_the_source_of_serve_refuses_them_too(folder: Path):
     def take(changes: Sequence[Change]) -> None:
         seen.extend(changes)
 
-    source = _folder(folder)
+    source = folder_source(folder)
     running = asyncio.create_task(source.run(take, synced.set))
     try:
         await asyncio.wait_for(synced.wait(), 10)

@@ -12,6 +12,7 @@ import click
 from xds_server.cli.deployment_options import Deployment, deployment_options
 from xds_server.cli.options import mesh_options
 from xds_server.cli.secure_xds import secure_xds_options
+from xds_server.cli.source_options import SourceOptions, source_options
 
 if TYPE_CHECKING:
     from translators.deployment import DeploymentSettings
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from xds_server.deployment import Deployer
     from xds_server.serving.server import Addresses
     from xds_server.sources.kubernetes.login import Login
-    from xds_server.sources.source import Source
     from xds_server.status import StatusWriter
 
 _DRAIN_S = 20.0
@@ -29,25 +29,7 @@ _STATE = Path("~/.local/state/waypost/ca").expanduser()
 
 
 @click.command()
-@click.option(
-    "--manifests",
-    envvar="WAYPOST_MANIFESTS",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The folder of manifests to serve and to watch.",
-)
-@click.option(
-    "--kubernetes",
-    is_flag=True,
-    envvar="WAYPOST_KUBERNETES",
-    help="Serve and follow the objects of a cluster.",
-)
-@click.option(
-    "--kubeconfig",
-    envvar="WAYPOST_KUBECONFIG",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="How to reach the cluster; else the pod's service account, or the usual kubeconfig.",
-)
-@click.option("--context", envvar="WAYPOST_CONTEXT", help="The context of the kubeconfig.")
+@source_options
 @click.option(
     "--status/--no-status",
     "writes_status",
@@ -110,10 +92,7 @@ _STATE = Path("~/.local/state/waypost/ca").expanduser()
 @secure_xds_options
 @mesh_options
 def serve(
-    manifests: Path | None,
-    kubernetes: bool,
-    kubeconfig: Path | None,
-    context: str | None,
+    source: SourceOptions,
     writes_status: bool,
     deployment: Deployment,
     namespace: str | None,
@@ -137,18 +116,16 @@ def serve(
     from xds_server.serving import log_to_stderr, server
     from xds_server.sources.source import SourceError
 
-    if kubernetes == (manifests is not None):
-        raise click.UsageError("give either --manifests DIR or --kubernetes")
     deploys = deployment.is_wanted(
-        writes=kubernetes and writes_status, is_reachable=secure_xds.takes_tokens
+        writes=source.is_cluster and writes_status, is_reachable=secure_xds.takes_tokens
     )
-    if kubernetes:
+    if source.is_cluster:
         mesh = replace(mesh, revision=deployment.revision_in(mesh))
     _check_addresses(xds_address, admin_address)
     log_to_stderr()
     try:
         home = namespace or _own_namespace(mesh.root_namespace)
-        source, login = _origin(manifests, kubeconfig, context)
+        objects, login = source.open()
         status = _status(login, home) if login is not None and writes_status else None
         deployed = deployment.settings(mesh, home, secure_xds.audience) if deploys else None
         deployer = _deployer(login, status, mesh, deployed)
@@ -158,10 +135,10 @@ def serve(
             admin_address,
             mesh,
             secure_xds.listener(login, home, mesh),
-            drain_s if drain_s is not None else _DRAIN_S if kubernetes else 0.0,
+            drain_s if drain_s is not None else _DRAIN_S if source.is_cluster else 0.0,
             linger_s,
         )
-        asyncio.run(server.serve(settings, source, _announce, status, deployer))
+        asyncio.run(server.serve(settings, objects, _announce, status, deployer))
     except (AuthorityError, SourceError, OSError, RuntimeError) as problem:
         raise click.ClickException(str(problem)) from None
 
@@ -178,28 +155,6 @@ def _check_addresses(xds: str, admin: str) -> None:
         split_address(admin)
     except ValueError as problem:
         raise click.UsageError(f"--admin: {problem}") from None
-
-
-def _origin(
-    manifests: Path | None, kubeconfig: Path | None, context: str | None
-) -> "tuple[Source, Login | None]":
-    """Where the objects come from, and the way to the cluster if they come from one."""
-    if manifests is not None:
-        return _folder(manifests), None
-    from xds_server.sources.kubernetes import KubernetesSource
-    from xds_server.sources.kubernetes.login import choose_login
-
-    login = choose_login(kubeconfig, context)
-    return KubernetesSource(login), login
-
-
-def _folder(path: Path) -> "Source":
-    import structlog
-
-    from xds_server.cli.checking import manifest_check
-    from xds_server.sources.files import FileSource
-
-    return FileSource(path, check=manifest_check(structlog.get_logger(__name__).warning))
 
 
 def _status(login: "Login", namespace: str) -> "StatusWriter":
