@@ -81,6 +81,18 @@ async def statuses(mesh: Mesh, web: Offer, cases: Sequence[list[tuple[str, str]]
         return [(await http1_request(tunnel, "GET", "/", headers)).status for headers in cases]
 
 
+async def test_requests_pass_by_the_filter_that_nothing_arms(mesh: Mesh, issuers: Issuers) -> None:
+    """It counts all that it lets through, with and without a token: what it never met is not."""
+    web, name = mesh.offer("jwt-met"), "inbound-vip_80_http_jwt-met_demo_svc_cluster_local"
+    let_through = f"http.{name}.jwt_authn.allowed"
+    await mesh.put("jwt-met", web.manifest)
+    assert (await mesh.get(web.http)).status == 200
+    assert await mesh.envoy.stat(let_through) == 0
+    await mesh.put("jwt-met", web.manifest, tokens("jwt-met", inline(issuers.inline)))
+    assert (await mesh.get(web.http)).status == 200
+    assert await mesh.envoy.stat(let_through) == 1
+
+
 async def test_a_bad_token_is_refused_and_a_missing_one_passes(
     mesh: Mesh, issuers: Issuers
 ) -> None:
