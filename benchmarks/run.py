@@ -1,8 +1,10 @@
 """Runs every benchmark of this folder, one after the other, and prints one JSON list.
 
-``--full`` measures a mesh of 1,000 namespaces instead of 100. A table for people goes to stderr.
+``--full`` measures a mesh of 1,000 namespaces instead of 100; ``--protos`` is the folder that
+``vs_upb.py`` asks for. A table for people goes to stderr; ``table.py`` makes one with the targets.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -12,7 +14,17 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-PARTS = {"__init__", "apiserver", "envoys", "least", "loadclient", "plane", "run", "worlds"}
+PARTS = {
+    "__init__",
+    "apiserver",
+    "envoys",
+    "least",
+    "loadclient",
+    "plane",
+    "run",
+    "table",
+    "worlds",
+}
 FULL = {
     "change": ["--namespaces", "1000"],
     "fanout": ["--streams", "100", "1000", "2000"],
@@ -36,14 +48,21 @@ def rows(figures: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def main() -> int:
     """Print the figures of all benchmarks; the result is 1 if one of them failed."""
-    figures, failed, full = [], False, "--full" in sys.argv[1:]
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--full", action="store_true")
+    options.add_argument("--protos", type=Path)
+    given = options.parse_args()
+    extra = dict(FULL) if given.full else {}
+    if given.protos:
+        extra["vs_upb"] = ["--protos", str(given.protos.resolve())]
+    figures, failed = [], False
     for path in sorted(Path(__file__).parent.glob("*.py")):
         if path.stem in PARTS:
             continue
         began = time.monotonic()
         print(f"\n{path.stem}", file=sys.stderr)
         command = [sys.executable, "-m", f"benchmarks.{path.stem}"]
-        command += FULL.get(path.stem, []) if full else []
+        command += extra.get(path.stem, [])
         done = subprocess.run(command, stdout=subprocess.PIPE, check=False, cwd=ROOT)
         if done.returncode:
             failed = True

@@ -8,12 +8,14 @@ The messages are those of ``xds-protos``, which can't be in one environment with
 both bring ``envoy/__init__.py``. So they are looked for in a folder of their own:
 
     pip install --target DIR --no-deps xds-protos==1.85.0
-    PYTHONPATH=DIR python -m benchmarks.vs_upb
+    python -m benchmarks.vs_upb --protos DIR
 """
 
+import argparse
 import importlib
 import json
 import pkgutil
+import sys
 from collections.abc import Callable
 from statistics import median
 from typing import Any
@@ -108,6 +110,10 @@ def measure(name: str, ours: Operation) -> dict[str, float]:
 
 def main() -> None:
     """Print the report, or what it lacks."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--protos", metavar="DIR")
+    if folder := options.parse_args().protos:
+        sys.path.insert(0, folder)
     report: dict[str, Any] = {"benchmark": "vs_upb"}
     found = {name: case for name, case in cases().items() if "response" not in name}
     try:
