@@ -154,7 +154,8 @@ def main() -> None:
         case given:
             size = [*given, *("10000", "2000", "5")[len(given) :]]
             names = ("slices", "services", "endpoints_each")
-            figures: dict[str, Any] = dict(zip(names, map(int, size), strict=True))
+            figures: dict[str, Any] = {"benchmark": "kubernetes_sync"}
+            figures |= zip(names, map(int, size), strict=True)
             print(json.dumps(figures | {mode: run(mode, size) for mode in ("streamed", "paged")}))
 
 

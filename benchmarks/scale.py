@@ -283,6 +283,9 @@ async def run(namespaces: int, services: int, pods: int, rounds: int, variant: s
         for kind in KINDS:
             figures[f"change_{kind}"] = await scale.changes(load, kind, rounds)
         figures["burst"] = await scale.burst(load, 5_000)
+        each_s = figures["change_slice"]["delivered_p50_ms"] / 1000
+        ratio = figures["burst"]["events_per_s"] * each_s
+        figures["burst"]["to_one_at_a_time"] = round(ratio, 2)
         figures["resume"] = await scale.resume(load)
         storm = figures["connect"]["configured_s"]
         figures["resume"]["seconds_to_storm"] = round(figures["resume"]["seconds"] / storm, 2)
