@@ -122,7 +122,8 @@ class Cluster:
     def _respond(self, waypoint: WaypointName, kind: str, line: bytes) -> list[bytes]:
         """From a line of a watch to all responses that it leads to."""
         before = self._compiler.edition(waypoint).number
-        if waypoint not in self._compiler.apply(self._read(kind, line)):
+        changes = self._read(kind, line)
+        if not changes or waypoint not in self._compiler.apply(changes):
             return []
         edition = self._compiler.edition(waypoint)
         if edition.number == before:

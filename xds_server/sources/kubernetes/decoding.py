@@ -1,6 +1,6 @@
 """The wire format of lists and watches: only what the source itself has to know of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -111,7 +111,23 @@ def read_meta(data: msgspec.Raw) -> Meta:
     return header.metadata
 
 
-def read_manifest(data: msgspec.Raw) -> dict[str, Any]:
+def extraction(metadata: Sequence[str], content: Sequence[str]) -> Callable[[msgspec.Raw], bytes]:
+    """What takes these fields of ``metadata``, and these, out of an object: JSON as it was written.
+
+    A server writes the same object in the same way every time. All else is passed over, not read.
+    It raises ``Unreadable``.
+    """
+    inner = msgspec.defstruct("_Metadata", _as_written(metadata))
+    outer = msgspec.defstruct("_Content", [("metadata", inner), *_as_written(content)])
+    decode, encode = msgspec.json.Decoder(outer).decode, msgspec.json.Encoder().encode
+    return lambda data: encode(_decoded(decode, data))
+
+
+def _as_written(names: Sequence[str]) -> list[tuple[str, Any, Any]]:
+    return [(name, msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for name in names]
+
+
+def read_manifest(data: bytes | msgspec.Raw) -> dict[str, Any]:
     """An object as ``parse`` takes it. Raises ``Unreadable``."""
     manifest: dict[str, Any] = _decoded(_manifest.decode, data)
     return manifest

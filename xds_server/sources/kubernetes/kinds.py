@@ -1,28 +1,41 @@
-"""Which resources of the API are followed, and where they are."""
+"""Which resources of the API are followed, where they are, and what of them has a meaning."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from translators.resources import known_versions
 
-_PLURALS: Mapping[tuple[str, str], str] = {
-    ("", "Namespace"): "namespaces",
-    ("", "Node"): "nodes",
-    ("", "Service"): "services",
-    ("", "Pod"): "pods",
-    ("discovery.k8s.io", "EndpointSlice"): "endpointslices",
-    ("gateway.networking.k8s.io", "GatewayClass"): "gatewayclasses",
-    ("gateway.networking.k8s.io", "Gateway"): "gateways",
-    ("gateway.networking.k8s.io", "HTTPRoute"): "httproutes",
-    ("gateway.networking.k8s.io", "GRPCRoute"): "grpcroutes",
-    ("gateway.networking.k8s.io", "TCPRoute"): "tcproutes",
-    ("gateway.networking.k8s.io", "TLSRoute"): "tlsroutes",
-    ("gateway.networking.k8s.io", "ReferenceGrant"): "referencegrants",
-    ("networking.istio.io", "ServiceEntry"): "serviceentries",
-    ("networking.istio.io", "WorkloadEntry"): "workloadentries",
-    ("security.istio.io", "AuthorizationPolicy"): "authorizationpolicies",
-    ("security.istio.io", "RequestAuthentication"): "requestauthentications",
+_SPEC = ("spec",)
+_SPEC_AND_STATUS = ("spec", "status")
+
+# The plural, and the content: see ``Resource``.
+_FOLLOWED: Mapping[tuple[str, str], tuple[str, tuple[str, ...]]] = {
+    ("", "Namespace"): ("namespaces", ()),
+    ("", "Node"): ("nodes", ()),
+    ("", "Service"): ("services", _SPEC),
+    ("", "Pod"): ("pods", _SPEC_AND_STATUS),
+    ("discovery.k8s.io", "EndpointSlice"): (
+        "endpointslices",
+        ("addressType", "endpoints", "ports"),
+    ),
+    ("gateway.networking.k8s.io", "GatewayClass"): ("gatewayclasses", _SPEC),
+    ("gateway.networking.k8s.io", "Gateway"): ("gateways", _SPEC_AND_STATUS),
+    ("gateway.networking.k8s.io", "HTTPRoute"): ("httproutes", _SPEC),
+    ("gateway.networking.k8s.io", "GRPCRoute"): ("grpcroutes", _SPEC),
+    ("gateway.networking.k8s.io", "TCPRoute"): ("tcproutes", _SPEC),
+    ("gateway.networking.k8s.io", "TLSRoute"): ("tlsroutes", _SPEC),
+    ("gateway.networking.k8s.io", "ReferenceGrant"): ("referencegrants", _SPEC),
+    ("networking.istio.io", "ServiceEntry"): ("serviceentries", _SPEC_AND_STATUS),
+    ("networking.istio.io", "WorkloadEntry"): ("workloadentries", _SPEC_AND_STATUS),
+    ("security.istio.io", "AuthorizationPolicy"): ("authorizationpolicies", _SPEC),
+    ("security.istio.io", "RequestAuthentication"): ("requestauthentications", _SPEC),
 }
+
+METADATA = (
+    *("name", "namespace", "uid", "generation", "creationTimestamp", "deletionTimestamp"),
+    *("labels", "annotations"),
+)
+"""The fields of ``metadata`` that have a meaning where ``Resource.content`` is known."""
 
 # Pods that have ended keep neither address nor endpoint, and clusters may hold thousands.
 _FIELD_SELECTORS = {"pods": "status.phase!=Failed,status.phase!=Succeeded"}
@@ -32,7 +45,8 @@ _FIELD_SELECTORS = {"pods": "status.phase!=Failed,status.phase!=Succeeded"}
 class Resource:
     """A kind of objects in the API; ``versions`` are those that can be read, best first.
 
-    ``label_selector`` tells which of them are meant; empty for all.
+    ``label_selector`` tells which of them are meant; empty for all. ``content`` names the fields
+    that have a meaning beside ``METADATA``; None if all that there is has one, revisions too.
     """
 
     group: str
@@ -40,6 +54,7 @@ class Resource:
     plural: str
     versions: tuple[str, ...]
     label_selector: str = ""
+    content: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -69,7 +84,8 @@ class Resource:
 
 
 RESOURCES: tuple[Resource, ...] = tuple(
-    Resource(group, kind, _PLURALS[group, kind], versions)
+    Resource(group, kind, plural, versions, content=content)
     for (group, kind), versions in known_versions().items()
+    for plural, content in [_FOLLOWED[group, kind]]
 )
 """All that is followed: every kind that manifests can be read of."""

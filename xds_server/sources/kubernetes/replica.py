@@ -1,6 +1,7 @@
 """What is known of the objects of one kind, and what an answer of the server changes in it."""
 
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -8,8 +9,14 @@ import msgspec
 from translators.resources import Parsed, Problem, parse
 from translators.resources.metadata import KubernetesObject, ObjectKey
 from translators.world import Change
-from xds_server.sources.kubernetes.decoding import Meta, Unreadable, read_manifest, read_meta
-from xds_server.sources.kubernetes.kinds import Resource
+from xds_server.sources.kubernetes.decoding import (
+    Meta,
+    Unreadable,
+    extraction,
+    read_manifest,
+    read_meta,
+)
+from xds_server.sources.kubernetes.kinds import METADATA, Resource
 from xds_server.sources.source import SourceProblem
 
 OBJECT_BYTES = 4 * 1024 * 1024  # as JSON; a cluster stores no more than 1.5 MiB, more compactly
@@ -21,15 +28,21 @@ _Name = tuple[str, str]  # namespace and name
 
 
 class _Known(msgspec.Struct, gc=False):
-    """An object as it was last seen; ``is_given``: the sink has a version of it."""
+    """An object as it was last seen; ``is_given``: the sink has a version of it.
+
+    ``state`` is the same as long as all that has a meaning is: a digest of that, or the revision.
+    """
 
     uid: str
-    revision: str
+    state: bytes
     is_given: bool
 
 
 class Replica:
-    """The objects of one kind: which ones, and at which revision; not their content.
+    """The objects of one kind: which ones, and in which state; not their content.
+
+    An object is read only if something that has a meaning is new. Most events bring nothing but
+    another status, ``managedFields`` or ``resourceVersion``.
 
     The results are the changes to pass on. An object that can't be read is kept apart: its last
     good version stays, unless that was another object of the same name (another ``uid``).
@@ -38,6 +51,8 @@ class Replica:
     def __init__(self, resource: Resource, meaning: Read = parse) -> None:
         self._resource = resource
         self._meaning = meaning
+        content = resource.content
+        self._extract = None if content is None else extraction(METADATA, content)
         self._known: dict[_Name, _Known] = {}
         self._missing: set[_Name] = set()
         self._has_lost = False
@@ -79,29 +94,42 @@ class Replica:
         name = (meta.namespace, meta.name)
         self._missing.discard(name)
         known = self._known.get(name)
-        if known and known.uid == meta.uid and known.revision == meta.resource_version:
+        content, state = self._what_counts(data, meta)
+        if known and known.uid == meta.uid and known.state == state:
             return meta.resource_version, []
-        return meta.resource_version, self._replace(name, meta, data, version)
+        return meta.resource_version, self._replace(name, meta.uid, state, content, version)
+
+    def _what_counts(self, data: msgspec.Raw, meta: Meta) -> tuple[bytes | msgspec.Raw, bytes]:
+        """The part of an object that has a meaning, and the state that this shows."""
+        if self._extract is None or len(memoryview(data)) > OBJECT_BYTES:
+            return data, meta.resource_version.encode()
+        try:
+            content = self._extract(data)
+        except Unreadable:  # as will be said when it is read
+            return data, meta.resource_version.encode()
+        return content, blake2b(content, digest_size=16).digest()
 
     def _lose(self, error: Unreadable) -> None:
         """An object without even a name: it may be any of those we have."""
         self._has_lost = True
         self._problems[("", "")] = [self._problem(None, _whole(str(error)))]
 
-    def _replace(self, name: _Name, meta: Meta, data: msgspec.Raw, version: str) -> list[Change]:
+    def _replace(
+        self, name: _Name, uid: str, state: bytes, content: bytes | msgspec.Raw, version: str
+    ) -> list[Change]:
         known = self._known.get(name)
         changes = []
-        if known and known.uid != meta.uid:
+        if known and known.uid != uid:
             changes = self._remove(name)
             known = None
         key = self._key(name)
-        value, problems = self._read(data, version)
+        value, problems = self._read(content, version)
         if problems:
             self._problems[name] = [self._problem(key, problem) for problem in problems]
         else:
             self._problems.pop(name, None)
         is_given = value is not None or (known is not None and known.is_given)
-        self._known[name] = _Known(meta.uid, meta.resource_version, is_given)
+        self._known[name] = _Known(uid, state, is_given)
         return [*changes, Change(key, value)] if value is not None else changes
 
     def remove(self, data: msgspec.Raw) -> tuple[str, list[Change]]:
@@ -120,7 +148,7 @@ class Replica:
         return [Change(self._key(name), None)] if known and known.is_given else []
 
     def _read(
-        self, data: msgspec.Raw, version: str
+        self, data: bytes | msgspec.Raw, version: str
     ) -> tuple[KubernetesObject | None, Sequence[Problem]]:
         size = len(memoryview(data))
         if size > OBJECT_BYTES:
