@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from translators.resources import Parsed, parse
+from translators.resources.metadata import KubernetesObject, ObjectKey
 from translators.world import Change
 from xds_server.sources.kubernetes.kinds import METADATA, RESOURCES, Resource
 from xds_server.sources.kubernetes.replica import OBJECT_BYTES, Replica
@@ -215,3 +219,32 @@ def test_of_other_resources_every_revision_is_read() -> None:
     server.send()
     server.send()
     assert server.reader.times == 2
+
+
+_EDITS = st.sampled_from(
+    [
+        *(("metadata", "uid", value) for value in "uv"),
+        *(("metadata", "labels", value) for value in ({}, {"a": "b"}, {"a": 1}, None)),
+        *(("metadata", "deletionTimestamp", value) for value in (None, "2026-01-01T00:00:00Z")),
+        *(("metadata", "managedFields", value) for value in ([], [{"manager": "x"}])),
+        *(("status", "loadBalancer", value) for value in ({}, {"ingress": []})),
+        *(("spec", "ports", value) for value in ([{"port": 80}], [{"port": 81}], "bad", [{}])),
+        *(("spec", "clusterIP", value) for value in ("None", "10.0.0.1", 5)),
+    ]
+)
+
+
+@settings(deadline=None)
+@given(st.lists(_EDITS, max_size=30))
+def test_all_comes_out_as_if_everything_had_been_read(edits: list[tuple[str, str, Any]]) -> None:
+    services = BY_KIND["Service"]
+    quick, thorough = Server(services), Server(services)
+    thorough.replica = Replica(replace(services, content=None))
+    worlds: list[dict[ObjectKey, KubernetesObject | None]] = [{}, {}]
+    for part, name, value in edits:
+        for server, world in zip((quick, thorough), worlds, strict=True):
+            fields = server.metadata if part == "metadata" else server.body.setdefault(part, {})
+            fields[name] = value
+            world.update((change.key, change.value) for change in server.send())
+        assert worlds[0] == worlds[1]
+        assert quick.replica.problems() == thorough.replica.problems()
