@@ -118,6 +118,22 @@ ROWS: tuple[Row, ...] = (
         at("scale", ("= 0", "suppressed/responses")),
     ),
     Row(
+        "7",
+        "status of a route; managedFields, revision, order of a slice: p50 / json.loads",
+        at(
+            "change",
+            *(
+                ("<= 2", f"suppressed/{name}/ratio_p50")
+                for name in (
+                    "status of a route",
+                    "managedFields of a slice",
+                    "resourceVersion of a slice",
+                    "order of endpoints",
+                )
+            ),
+        ),
+    ),
+    Row(
         "8",
         "of 200 slices, routes, policies: to exactly two Envoys, one resource each",
         at("scale", *(("= 200", f"change_{kind}/{_EXACT}") for kind in _KINDS)),
