@@ -123,6 +123,36 @@ def test_another_revision_manager_or_owner_is_not_even_read(resource: Resource) 
     assert server.reader.times == 1
 
 
+def test_endpoints_in_another_order_are_not_even_read() -> None:
+    server = Server(BY_KIND["EndpointSlice"])
+    server.metadata["labels"] = {"kubernetes.io/service-name": "web"}
+    endpoints = [{"addresses": [f"10.0.0.{number}"]} for number in range(1, 4)]
+    server.body = {"addressType": "IPv4", "endpoints": endpoints, "ports": [{"port": 80}]}
+    assert server.send()
+    server.body["endpoints"] = endpoints[::-1]
+    assert server.send() == []
+    assert server.reader.times == 1
+    server.body["endpoints"] = [{"addresses": ["10.0.0.9"]}, *endpoints[:0:-1]]
+    (change,) = server.send()
+    assert change.value is not None
+    assert [each.addresses for each in change.value.endpoints] == [  # type: ignore[attr-defined]
+        ("10.0.0.9",),
+        ("10.0.0.3",),
+        ("10.0.0.2",),
+    ]
+
+
+@pytest.mark.parametrize("endpoints", [None, "none", {}, [None, 1]])
+def test_endpoints_that_are_no_list_of_objects_are_refused_or_none(endpoints: object) -> None:
+    server = Server(BY_KIND["EndpointSlice"])
+    server.metadata["labels"] = {"kubernetes.io/service-name": "web"}
+    server.body = {"addressType": "IPv4", "endpoints": endpoints}
+    thorough = Server(replace(BY_KIND["EndpointSlice"], content=None))
+    thorough.metadata, thorough.body = server.metadata, server.body
+    assert server.send() == thorough.send()
+    assert server.replica.problems() == thorough.replica.problems()
+
+
 @of_each_kind
 def test_a_status_is_read_only_where_it_has_a_meaning(resource: Resource) -> None:
     server = Server(resource)

@@ -111,20 +111,36 @@ def read_meta(data: msgspec.Raw) -> Meta:
     return header.metadata
 
 
-def extraction(metadata: Sequence[str], content: Sequence[str]) -> Callable[[msgspec.Raw], bytes]:
+Extraction = Callable[[msgspec.Raw], tuple[bytes, bytes]]
+
+
+def extraction(metadata: Sequence[str], content: Sequence[str], unordered: str = "") -> Extraction:
     """What takes these fields of ``metadata``, and these, out of an object: JSON as it was written.
 
     A server writes the same object in the same way every time. All else is passed over, not read.
-    It raises ``Unreadable``.
+    The second result is the same if only the items of the list ``unordered`` stand in another
+    order. It raises ``Unreadable``.
     """
-    inner = msgspec.defstruct("_Metadata", _as_written(metadata))
-    outer = msgspec.defstruct("_Content", [("metadata", inner), *_as_written(content)])
+    inner = msgspec.defstruct("_Metadata", [_as_written(name) for name in metadata])
+    fields = [_as_written(name, listed=name == unordered) for name in content]
+    outer = msgspec.defstruct("_Content", [("metadata", inner), *fields])
     decode, encode = msgspec.json.Decoder(outer).decode, msgspec.json.Encoder().encode
-    return lambda data: encode(_decoded(decode, data))
+
+    def extract(data: msgspec.Raw) -> tuple[bytes, bytes]:
+        found = _decoded(decode, data)
+        written = encode(found)
+        items = getattr(found, unordered) if unordered else None
+        if not items:
+            return written, written
+        items.sort(key=bytes)
+        return written, encode(found)
+
+    return extract
 
 
-def _as_written(names: Sequence[str]) -> list[tuple[str, Any, Any]]:
-    return [(name, msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for name in names]
+def _as_written(name: str, *, listed: bool = False) -> tuple[str, Any, Any]:
+    raw: Any = list[msgspec.Raw] | None if listed else msgspec.Raw
+    return name, raw | msgspec.UnsetType, msgspec.UNSET
 
 
 def read_manifest(data: bytes | msgspec.Raw) -> dict[str, Any]:

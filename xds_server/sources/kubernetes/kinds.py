@@ -31,6 +31,8 @@ _FOLLOWED: Mapping[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     ("security.istio.io", "RequestAuthentication"): ("requestauthentications", _SPEC),
 }
 
+_UNORDERED = {"EndpointSlice": "endpoints"}
+
 METADATA = (
     *("name", "namespace", "uid", "generation", "creationTimestamp", "deletionTimestamp"),
     *("labels", "annotations"),
@@ -47,6 +49,7 @@ class Resource:
 
     ``label_selector`` tells which of them are meant; empty for all. ``content`` names the fields
     that have a meaning beside ``METADATA``; None if all that there is has one, revisions too.
+    ``unordered`` is the one of them that is a list whose order has none.
     """
 
     group: str
@@ -55,6 +58,7 @@ class Resource:
     versions: tuple[str, ...]
     label_selector: str = ""
     content: tuple[str, ...] | None = None
+    unordered: str = ""
 
     @property
     def name(self) -> str:
@@ -84,7 +88,7 @@ class Resource:
 
 
 RESOURCES: tuple[Resource, ...] = tuple(
-    Resource(group, kind, plural, versions, content=content)
+    Resource(group, kind, plural, versions, content=content, unordered=_UNORDERED.get(kind, ""))
     for (group, kind), versions in known_versions().items()
     for plural, content in [_FOLLOWED[group, kind]]
 )

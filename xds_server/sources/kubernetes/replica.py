@@ -52,7 +52,9 @@ class Replica:
         self._resource = resource
         self._meaning = meaning
         content = resource.content
-        self._extract = None if content is None else extraction(METADATA, content)
+        self._extract = (
+            None if content is None else extraction(METADATA, content, resource.unordered)
+        )
         self._known: dict[_Name, _Known] = {}
         self._missing: set[_Name] = set()
         self._has_lost = False
@@ -104,10 +106,10 @@ class Replica:
         if self._extract is None or len(memoryview(data)) > OBJECT_BYTES:
             return data, meta.resource_version.encode()
         try:
-            content = self._extract(data)
+            content, meaning = self._extract(data)
         except Unreadable:  # as will be said when it is read
             return data, meta.resource_version.encode()
-        return content, blake2b(content, digest_size=16).digest()
+        return content, blake2b(meaning, digest_size=16).digest()
 
     def _lose(self, error: Unreadable) -> None:
         """An object without even a name: it may be any of those we have."""
