@@ -17,7 +17,7 @@ from dataclasses import dataclass
 # oldest one, which holds all that is not spared, is looked at every 100 million objects.
 THRESHOLDS = (2_000, 4, 12_500)
 
-_EVERY = 0.1  # seconds
+_EVERY = 0.05  # seconds
 
 
 @dataclass(slots=True)
