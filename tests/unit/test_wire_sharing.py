@@ -1,5 +1,7 @@
 """Shared parts: the same bytes, and never somebody else's."""
 
+from sys import getrefcount
+
 from envoy_data_plane.envoy.config.core.v3 import (
     Address,
     HeaderValue,
@@ -8,7 +10,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
 )
 
 from translators.wire import encode, encoding, kept, shared, unvalidated, validated
-from translators.wire.sharing import _KEPT, _LIMIT
+from translators.wire.sharing import _LIMIT
 
 
 @shared
@@ -94,7 +96,16 @@ def test_a_node_that_is_the_same_object_is_encoded_once_for_each_use() -> None:
     assert (node.looks, equal.looks) == (2, 1)
 
 
+def test_what_was_made_of_a_node_goes_with_it() -> None:
+    node = Node("a")
+    with encoding():
+        made = looked_at(node, "1")
+    known = getrefcount(made)
+    del node
+    assert getrefcount(made) == known - 1
+
+
 def test_nodes_that_are_no_more_are_never_taken_for_others() -> None:
     with encoding():
-        for number in range(_KEPT + 100):
+        for number in range(10_000):
             assert f"k{number}!".encode() in encode(looked_at(Node(f"k{number}"), "!"))

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from translators.ir.external_authorization import AuthzProvider
 from translators.ir.origin import Origin
-from translators.ir.value import value
+from translators.ir.value import referable_value, value
 
 
 class TextKind(StrEnum):
@@ -181,7 +181,7 @@ Predicate = (
 )
 
 
-@value
+@referable_value
 class AuthzRule:
     """One rule of one policy: applies if the request's source and its operation both match.
 

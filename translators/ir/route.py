@@ -6,7 +6,7 @@ from translators.ir.authentication import ANYONE, Authentication
 from translators.ir.authorization import OPEN, Authorization
 from translators.ir.external_authorization import ExternalAuth
 from translators.ir.origin import Origin
-from translators.ir.value import value
+from translators.ir.value import referable_value, value
 
 
 class PathKind(StrEnum):
@@ -137,7 +137,7 @@ class Persistence:
     lifetime_ms: int | None = None  # of a permanent cookie; None: a session cookie
 
 
-@value
+@referable_value
 class Forward:
     """Send the request on. No or only invalid or zero-weight backends: ``invalid_status``.
 
@@ -189,7 +189,7 @@ class Cors:
     max_age_s: int | None = None
 
 
-@value
+@referable_value
 class Route:
     """One match and what becomes of the requests that meet it.
 

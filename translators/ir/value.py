@@ -16,6 +16,12 @@ def value(cls: type[T]) -> type[T]:
     return dataclass(slots=True, unsafe_hash=True)(cls)
 
 
+@dataclass_transform(frozen_default=True)
+def referable_value(cls: type[T]) -> type[T]:
+    """The same, to which there may be weak references: what is made of one can be kept with it."""
+    return dataclass(slots=True, unsafe_hash=True, weakref_slot=True)(cls)
+
+
 @dataclass_transform(frozen_default=True, order_default=True)
 def ordered_value(cls: type[T]) -> type[T]:
     """The same, ordered by its fields."""

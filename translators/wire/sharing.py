@@ -7,6 +7,7 @@ def plain_socket() -> TransportSocket: ...
 from collections.abc import Callable, Hashable
 from functools import wraps
 from typing import ParamSpec, TypeVar, TypeVarTuple, Unpack
+from weakref import ref
 
 from betterproto2 import Message
 
@@ -20,7 +21,13 @@ _Rest = TypeVarTuple("_Rest")
 _Made = TypeVar("_Made")
 
 _LIMIT = 4096
-_KEPT = 1 << 15
+
+
+class _Kept(ref[_Node]):
+    """A node, for as long as it is, and what is known of it."""
+
+    __slots__ = ("key",)
+    key: tuple[Hashable, ...]
 
 
 def shared(build: Callable[_Arguments, _Part]) -> Callable[_Arguments, _Part]:
@@ -52,22 +59,25 @@ def kept(
     """A builder that encodes once for the very same node, which nobody may change.
 
     For nodes that are not made again while many others around them are: to know one again costs
-    nothing, however much is in it. What else decides must be hashable. Each builder keeps what it
-    made of 32,768 nodes at most, with these nodes.
+    nothing, however much is in it. What else decides must be hashable. What was made of a node is
+    kept for as long as the node is: there must be weak references to its class.
     """
-    known: dict[tuple[Hashable, ...], tuple[_Node, _Made]] = {}
+    known: dict[tuple[Hashable, ...], tuple[_Kept[_Node], _Made]] = {}
+
+    def forget(kept_node: _Kept[_Node]) -> None:
+        known.pop(kept_node.key, None)
 
     @wraps(build)
     def part(node: _Node, /, *rest: *_Rest) -> _Made:
         if what_is_made() is not encoded:
             return build(node, *rest)
-        # No other node can come to have the same identity, for this one is held.
+        # Before another node can come to have the same identity, this one is forgotten.
         key = (id(node), *rest)
         found = known.get(key)
         if found is None:
-            if len(known) >= _KEPT:
-                known.clear()
-            found = known[key] = node, build(node, *rest)
+            kept_node = _Kept(node, forget)
+            kept_node.key = key
+            found = known[key] = kept_node, build(node, *rest)
         return found[1]
 
     return part
