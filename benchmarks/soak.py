@@ -48,7 +48,7 @@ class Soak:
                 tasks = [
                     group.create_task(self._change()),
                     group.create_task(self._reconnect(restless, REPLICAS * few)),
-                    group.create_task(_forget_arrivals(steady)),
+                    group.create_task(self._forget(steady)),
                 ]
                 sizes = await _memory(seconds)
                 for task in tasks:
@@ -79,6 +79,13 @@ class Soak:
             self._reconnects += streams
             await asyncio.sleep(_STAY)
 
+    async def _forget(self, load: LoadClient) -> None:
+        """Let a client keep nothing of what it has received, and the plane no samples."""
+        while True:
+            await asyncio.sleep(1)
+            await load.arrivals()
+            self._scale.plane.pauses.take()
+
     def _figures(self, sizes: list[float]) -> dict[str, Any]:
         counted = sizes[len(sizes) // 10 :]
         third = len(counted) // 3
@@ -88,17 +95,14 @@ class Soak:
             "changes": self._changes,
             "reconnects": self._reconnects,
             "rss_at_first_mib": sizes[0],
+            "rss_by_tenth_mib": [
+                round(statistics.mean(sizes[number * len(sizes) // 10 :][: len(sizes) // 10]), 1)
+                for number in range(10)
+            ],
             "rss_of_the_first_third_mib": round(first, 1),
             "rss_of_the_last_third_mib": round(last, 1),
             "growth_percent": round(100 * (last - first) / first, 2),
         }
-
-
-async def _forget_arrivals(load: LoadClient) -> None:
-    """Let a client keep nothing of what it has received, for ever."""
-    while True:
-        await asyncio.sleep(1)
-        await load.arrivals()
 
 
 async def _memory(seconds: int) -> list[float]:

@@ -66,6 +66,32 @@ def test_a_change_larger_than_the_log_is_everything() -> None:
     assert log.since(log.generation) == frozenset()
 
 
+def test_what_nobody_will_ask_for_is_forgotten() -> None:
+    log = ChangeLog()
+    for key in KEYS:
+        log.append([key])
+
+    log.forget(3)
+
+    assert log.since(2) is None
+    assert log.since(3) == set(KEYS[3:])
+    log.forget(log.generation)
+    assert log.since(log.generation - 1) is None
+    log.append(KEYS[:1])
+    assert log.since(log.generation - 1) == set(KEYS[:1])
+
+
+def test_what_is_forgotten_makes_room() -> None:
+    log = ChangeLog(capacity=3)
+    log.append(KEYS[:3])
+    log.forget(log.generation)
+    seen = log.generation
+    log.append(KEYS[:1])
+    log.append(KEYS[1:3])
+
+    assert log.since(seen) == set(KEYS[:3])
+
+
 changes = st.lists(st.none() | st.sets(st.sampled_from(KEYS), max_size=4), max_size=20)
 
 
@@ -76,6 +102,7 @@ def test_no_change_is_ever_missed(
     log = ChangeLog(capacity)
     for changed in history:
         log.append(changed)
+    log.forget(data.draw(st.integers(0, len(history))))
     seen = data.draw(st.integers(0, len(history)))
 
     answer = log.since(seen)

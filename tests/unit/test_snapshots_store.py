@@ -99,6 +99,19 @@ def test_a_stream_that_comes_late_looks_at_everything(streams: Streams) -> None:
     assert late.changed is None
 
 
+def test_what_every_stream_has_seen_is_remembered_no_more(streams: Streams) -> None:
+    fast, slow = streams.open(), streams.open()
+    streams.store.publish(KEY, snapshot(), None)
+    known = []
+    for content in "12345":
+        fast.take()
+        if content < "4":
+            slow.take()
+        streams.store.publish(KEY, snapshot(cluster(content)), [cluster(content).key])
+        known.append(len(fast._served.log._entries))
+    assert known == [1, 1, 1, 2, 3]
+
+
 def test_a_slow_stream_takes_the_latest_and_all_that_it_missed(streams: Streams) -> None:
     feed = streams.open()
     streams.store.publish(KEY, snapshot(), None)

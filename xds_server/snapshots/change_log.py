@@ -36,6 +36,11 @@ class ChangeLog:
         while self._kept > self._capacity or len(self._entries) > self._capacity:
             self._kept -= len(self._entries.popleft())
 
+    def forget(self, generation: int) -> None:
+        """Nobody will ask any more about what changed up to that generation."""
+        while self._entries and self._generation - len(self._entries) < generation:
+            self._kept -= len(self._entries.popleft())
+
     def since(self, generation: int | None) -> frozenset[ResourceKey] | None:
         """The keys that changed after ``generation``; None if that is not known any more."""
         if generation is None or generation < self._generation - len(self._entries):

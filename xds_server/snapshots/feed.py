@@ -33,6 +33,8 @@ class Served:
     def change(self, snapshot: Snapshot, changed: frozenset[ResourceKey] | None) -> None:
         """Serve this from now on and wake everybody who follows."""
         self.snapshot = snapshot
+        seen = (feed.seen for feed in self.feeds if feed.seen is not None)
+        self.log.forget(min(seen, default=self.log.generation))
         self.log.append(changed)
         for feed in self.feeds:
             feed.wake()
@@ -43,7 +45,8 @@ class Feed:
 
     Level-triggered: however many changes a slow reader misses, ``take`` gives the latest state.
     ``proxy`` is who follows, ``key`` with whom it shares what it gets: the store may lead it to
-    another one when more or less of a proxy's place counts.
+    another one when more or less of a proxy's place counts. ``seen`` is the generation of its log
+    that was taken last, None if nothing was.
     """
 
     def __init__(self, proxy: ProxyKey, wake: Callable[[], None]) -> None:
@@ -51,11 +54,11 @@ class Feed:
         self.key = proxy
         self.wake = wake
         self._served = Served()
-        self._seen: int | None = None
+        self.seen: int | None = None
 
     def follow(self, key: ProxyKey, served: Served) -> None:
         """Follow this one from now on; until it is published, there is nothing to be had."""
-        self.key, self._served, self._seen = key, served, None
+        self.key, self._served, self.seen = key, served, None
         served.feeds.append(self)
 
     @property
@@ -66,8 +69,8 @@ class Feed:
     def take(self) -> Update | None:
         """The latest snapshot if there is news since the last call, else None."""
         snapshot, log = self._served.snapshot, self._served.log
-        if snapshot is None or self._seen == log.generation:
+        if snapshot is None or self.seen == log.generation:
             return None
-        changed = log.since(self._seen)
-        self._seen = log.generation
+        changed = log.since(self.seen)
+        self.seen = log.generation
         return Update(snapshot, changed)
