@@ -4,7 +4,6 @@ Each is tried on a real Envoy in HTTP/1.1 and HTTP/2; identities are in test_aut
 """
 
 from collections.abc import AsyncIterator, Mapping
-from ipaddress import ip_address
 
 import pytest
 import pytest_asyncio
@@ -12,9 +11,8 @@ import pytest_asyncio
 from tests.support.http1 import read_head
 from tests.support.spoken import CLOSED, Spoken, line, status
 from tests.support.stream import TcpStream
-from tests.support.trials import Manifest, on_trial, policy, service
+from tests.support.trials import Manifest, addresses, each_guarded, on_trial
 from translators.ir.waypoint import Mesh
-from xds_server.demo.ztunnel import Address
 from xds_server.identity.spiffe import SpiffeId
 from xds_server.trial import Trial
 
@@ -48,21 +46,13 @@ POLICIES: Mapping[str, tuple[str, Manifest]] = {
     "role": ("ALLOW", when("request.headers[x-role]", values=["guest"])),
     "no-get": ("DENY", to(methods=["GET"])),
 }
-AT = {name: Address(str(ip_address("10.96.0.1") + n), 80) for n, name in enumerate(POLICIES)}
+AT = addresses(POLICIES)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def trial(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Trial]:
     folder = tmp_path_factory.mktemp("bypass")
-    manifests = [
-        manifest
-        for name, (action, rule) in POLICIES.items()
-        for manifest in (
-            service(name, [AT[name].ip], {"http": 80}),
-            policy(name, name, action, rule),
-        )
-    ]
-    async with on_trial(folder, manifests, [WEB], MESH) as running:
+    async with on_trial(folder, each_guarded(POLICIES, AT), [WEB], MESH) as running:
         yield running
 
 

@@ -4,15 +4,13 @@ All is tried on a real Envoy in HTTP/1.1 and HTTP/2 (CVE-2026-39350, CVE-2020-16
 """
 
 from collections.abc import AsyncIterator, Mapping
-from ipaddress import ip_address
 
 import pytest
 import pytest_asyncio
 
 from tests.support.spoken import Spoken, status
-from tests.support.trials import Manifest, on_trial, policy, service
+from tests.support.trials import Manifest, addresses, each_guarded, on_trial
 from translators.ir.waypoint import Mesh
-from xds_server.demo.ztunnel import Address
 from xds_server.identity.spiffe import SpiffeId
 from xds_server.trial import Trial
 
@@ -47,21 +45,13 @@ POLICIES: Mapping[str, tuple[str, Manifest]] = {
     "remote": ("ALLOW", of(remoteIpBlocks=["10.1.2.3"])),
     "no-source": ("DENY", of(ipBlocks=["10.6.0.0/16"])),
 }
-AT = {name: Address(str(ip_address("10.96.0.1") + n), 80) for n, name in enumerate(POLICIES)}
+AT = addresses(POLICIES)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def trial(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Trial]:
     folder = tmp_path_factory.mktemp("sources")
-    manifests = [
-        manifest
-        for name, (action, rule) in POLICIES.items()
-        for manifest in (
-            service(name, [AT[name].ip], {"http": 80}),
-            policy(name, name, action, rule),
-        )
-    ]
-    async with on_trial(folder, manifests, CALLERS, MESH) as running:
+    async with on_trial(folder, each_guarded(POLICIES, AT), CALLERS, MESH) as running:
         yield running
 
 

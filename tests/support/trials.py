@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from translators.ir.waypoint import Mesh, WaypointName
 from translators.resources import parse
 from translators.wire import Resource
 from translators.world import Change
+from xds_server.demo.ztunnel import Address
 from xds_server.identity.spiffe import SpiffeId
 from xds_server.trial import Trial, run_trial
 
@@ -67,6 +69,25 @@ def rendered(manifests: Iterable[Manifest], mesh: Mesh) -> list[Resource]:
     compiler = Compiler(mesh)
     compiler.apply(Change(each.key, each) for each in read if each is not None)
     return list(compiler.resources(WAYPOINT).values())
+
+
+def addresses(names: Iterable[str]) -> dict[str, Address]:
+    """An address of its own for each service."""
+    return {name: Address(str(ip_address("10.96.0.1") + n), 80) for n, name in enumerate(names)}
+
+
+def each_guarded(
+    policies: Mapping[str, tuple[str, Manifest]], at: Mapping[str, Address]
+) -> list[Manifest]:
+    """Services, each with one policy of its name: an action and a rule."""
+    return [
+        manifest
+        for name, (action, rule) in policies.items()
+        for manifest in (
+            service(name, [at[name].ip], {"http": 80}),
+            policy(name, name, action, rule),
+        )
+    ]
 
 
 @asynccontextmanager
